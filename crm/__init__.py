@@ -1,0 +1,1 @@
+"""The catalogue of CRMs, and the words of deploying. No I/O."""

@@ -1,0 +1,1 @@
+"""The cloud driver: Pulumi programs, a stack for each customer."""

@@ -1,0 +1,1 @@
+"""Measuring, settling and paying back."""

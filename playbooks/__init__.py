@@ -1,0 +1,1 @@
+"""The drivers for hosts that are reached over SSH, and the engine that converges them."""

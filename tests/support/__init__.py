@@ -1,0 +1,1 @@
+"""Real neighbours for the tests: hosts, receivers, a small application."""
