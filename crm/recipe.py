@@ -142,7 +142,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class PipLock:
-    """A virtual environment from a hashed requirements file; `python` is (oldest, first too new) as (3, 10), (3, 15)."""
+    """A virtual environment from a hashed requirements file; `python`: (oldest, first too new), as (3, 10), (3, 15)."""
 
     lock: str
     python: tuple[tuple[int, int], tuple[int, int]]
