@@ -1,0 +1,43 @@
+"""Which verbs there are. Only those that are whole stand here."""
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """A verb, the heading that it stands under, and its line in the help."""
+
+    name: str
+    heading: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """Return the module that holds its `command`."""
+        return f"crmhost.cli.{self.name}"
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb("init", "Contracts", "Write a contract file (and the fleet around it)."),
+    Verb("check", "Contracts", "Validate contract files: every error at once."),
+    Verb("schema", "Contracts", "Print the JSON Schema of contract files."),
+    Verb("recipes", "Contracts", "List and explain the CRMs that can be hosted."),
+    Verb("secrets", "Contracts", "List, show, set and re-encrypt secrets."),
+    Verb("plan", "Deploying", "Show what a deploy would change. Exit 0: nothing, 2: changes."),
+    Verb("deploy", "Deploying", "Plan, confirm, converge, gate, switch."),
+    Verb("status", "Deploying", "Show what runs now."),
+    Verb("logs", "Deploying", "Show the log of a CRM's process."),
+    Verb("exec", "Deploying", "Run a command in the CRM's environment."),
+    Verb("rollback", "Deploying", "Let an earlier release of the same schema serve again."),
+    Verb("destroy", "Deploying", "Remove a customer's CRM from its host."),
+    Verb("serve", "Measuring", "Probe, export metrics, settle and deliver."),
+    Verb("maintenance", "Measuring", "Announce, cancel and list maintenance windows."),
+    Verb("exclude", "Measuring", "Enter downtime that the customer caused, with evidence."),
+    Verb("evidence", "Measuring", "Print what was measured, as JSON Lines."),
+    Verb("sla", "Paying back", "Recompute a period from files, offline."),
+    Verb("settle", "Paying back", "Settle periods that have ended."),
+    Verb("credits", "Paying back", "List, show, deliver and reverse credits."),
+    Verb("statement", "Paying back", "Write a period's signed statement with its evidence."),
+    Verb("verify", "Paying back", "Check a statement: signature, evidence, arithmetic."),
+    Verb("demo", "This machine", "See the whole story for real, in a few minutes."),
+    Verb("doctor", "This machine", "Say what is missing here, and what mends it."),
+)
