@@ -28,6 +28,7 @@ Slot: TypeAlias = Literal[
     "run",  # sockets and pid files of this release; a short path
     "public",  # what the web server may serve as files
     "listen",  # host:port that the web process binds
+    "version",  # the CRM's version that this release runs
     "url",  # the customer's URL, without a slash at its end
     "host",  # the host name in that URL
     "db",  # the database: a file's path for SQLite, else a URL without the password

@@ -1,0 +1,112 @@
+"""The notebook's recipe: every word that a recipe can say, in an application that is deployed in about a second."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from crm.recipe import (
+    Ask,
+    BackupSet,
+    Exec,
+    File,
+    Http,
+    Job,
+    Login,
+    PipLock,
+    Process,
+    Recipe,
+    Recorded,
+    Secret,
+    Slotted,
+    Sql,
+    Step,
+)
+from tests.support.smallapp.notebook.store import SCHEMAS
+
+VERSIONS = ("1.0", "1.1", "2.0", "broken")
+"""1.1 has the schema of 1.0, 2.0 another one; `broken` has the schema of 1.0 and never becomes ready."""
+
+CONFIG = """version = {version}
+database = {db}
+language = {language}
+url = {url}
+faults = """
+DEFAULT_FAULTS = "{data}/faults"
+
+ADMIN_PASSWORD = Secret("admin-password")
+
+
+def _exec(command: str, *rest: str) -> Exec:
+    return Exec((Slotted("{python}"), "-m", "notebook", "site.conf", command, *(Slotted(word) for word in rest)))
+
+
+def _code() -> tuple[File, ...]:
+    folder = resources.files("tests.support.smallapp.notebook")
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".py"))
+    return tuple(File(f"notebook/{name}", ((folder / name).read_text("utf-8"),)) for name in names)
+
+
+def _steps() -> tuple[Step, ...]:
+    return (
+        Step("schema", "initialise", (_exec("init"),), Recorded(), ok=r"initialised schema \d", again="restore",
+             summary="create the tables", timeout=30),
+        Step("seed", "initialise", (_exec("seed"),),
+             Ask(Sql("SELECT count(*) FROM setting WHERE name = 'greeting'"), r"^1$"), ok="seeded", again="safe",
+             summary="the customer's language", timeout=30),
+        Step("derive", "initialise", (_exec("derive"),), Recorded(), ok=r"derived \d+ file", again="safe",
+             each_release=True, summary="the style sheet", timeout=30),
+        Step("upgrade", "upgrade", (_exec("upgrade"),), Ask(_exec("pending"), "^current "), ok="^current ",
+             again="restore", summary="bring the tables to this release's schema", timeout=30),
+        Step("admin", "admin",
+             (Exec((*_exec("admin").argv,), stdin=(Slotted("{admin}"), "\n", ADMIN_PASSWORD, "\n")),),
+             Ask(_exec("accounts"), "default account gone"), ok="administrator ready", again="safe",
+             summary="the customer's administrator in place of root", timeout=30),
+        Step("register", "admin", (_exec("register"),), Recorded(), ok=r"registered \d+", again="never",
+             summary="take a number that nobody gives back", timeout=30),
+    )  # fmt: skip
+
+
+def recipe(faults: str = DEFAULT_FAULTS) -> Recipe:
+    """Return the recipe; `faults` names the folder whose files switch faults on (see the notebook's docstring)."""
+    return Recipe(
+        id="smallapp",
+        title="Notebook",
+        licence="Apache-2.0",
+        may_host="yes: it is part of these tests",
+        versions=VERSIONS,
+        targets=("webhost", "lan"),
+        needs=("ssh", "daemon"),
+        memory_mb=64,
+        databases=("sqlite",),
+        artifacts={
+            version: PipLock(f"# notebook {version} needs no packages\n", ((3, 10), (4, 0))) for version in VERSIONS
+        },
+        files=(
+            File("site.conf", (Slotted(CONFIG + faults + "\n"),)),
+            File("secret-key", (Secret("secret-key"),)),
+            *_code(),
+        ),
+        folders=("files", "faults"),
+        secrets=("admin-password", "secret-key"),
+        steps=_steps(),
+        processes=(Process("web", _exec("web", "{listen}"), stop=10), Process("worker", _exec("worker"), stop=5)),
+        jobs=(Job("beat", _exec("job"), every=1),),
+        live=Ask(Http("GET", "/live"), r"^200 live"),
+        ready=Ask(Http("GET", "/ready"), r"^200 ready"),
+        users=Ask(Sql("SELECT count(*) FROM account WHERE active"), r"^\d+$"),
+        login=Login(
+            path="/login",
+            form={"username": (Slotted("{admin}"),), "password": (ADMIN_PASSWORD,)},
+            success=r"^200 .*<ul>",
+            failure=r"^200 .*Wrong name or password",
+            default_accounts=(("root", "root"),),
+        ),
+        backup=BackupSet(database=True, paths=("files",), keys=("secret-key",)),
+        schema=SCHEMAS.__getitem__,
+        path=lambda _old, new: (new,),
+        seed=("language",),
+        evidence="everything is run by tests/crm/test_smallapp.py",
+    )
+
+
+RECIPE = recipe()
