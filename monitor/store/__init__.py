@@ -1,0 +1,1 @@
+"""What the monitor remembers: one SQLite database per fleet, its tables, its migrations."""
