@@ -30,7 +30,7 @@ class Rollout:
             )
         if self.serving is not None and self.serving not in names:
             raise Refused(
-                f"{self.contract}: {self.serving} is to serve, but the stack is to hold {', '.join(names) or 'nothing'}",
+                f"{self.contract}: {self.serving} is to serve, but the stack holds {', '.join(names) or 'nothing'}",
                 "A release serves until another one has taken over: crmhost deploy " + self.contract,
             )
 

@@ -22,13 +22,13 @@ def test_the_candidate_is_the_release_that_does_not_serve() -> None:
 
 def test_a_third_release_is_refused() -> None:
     third = Release("creme", "2.8.7", "2" * 64, "2.8")
-    with pytest.raises(Refused, match="one release and one candidate, not creme-2.8.5"):
+    with pytest.raises(Refused, match=r"one release and one candidate, not creme-2\.8\.5"):
         Rollout("acme", (OLD, NEW, third), OLD.id)
 
 
 def test_what_serves_must_be_in_the_stack() -> None:
     with pytest.raises(
-        Refused, match=r"creme-2\.8\.5-000000000000 is to serve, but the stack is to hold creme-2\.8\.6"
+        Refused, match=r"creme-2\.8\.5-000000000000 is to serve, but the stack holds creme-2\.8\.6"
     ):
         Rollout("acme", (NEW,), OLD.id)
 

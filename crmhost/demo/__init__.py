@@ -1,0 +1,1 @@
+"""The whole story on one machine, told with the same commands that a hosting company types."""
