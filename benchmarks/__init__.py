@@ -1,0 +1,1 @@
+"""Speed, each figure beside a peer or a floor measured in the same run. `python -m benchmarks [NAME…]`."""
