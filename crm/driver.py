@@ -52,6 +52,14 @@ class Work(Protocol):
         """Let the release serve; prove it on the host, or switch back and raise GateFailed."""
         ...
 
+    def revert(self, want: Want, failed: Release) -> str:
+        """Let what served before the failed release serve again, and return a sentence that says what serves now."""
+        ...
+
+    def record(self, event: Event) -> None:
+        """Write a line in the target's journal; never raises for a connection that is gone."""
+        ...
+
     def retire(self, want: Want, release: Release) -> None:
         """End what no longer serves and remove releases past those kept for rollback."""
         ...
