@@ -6,276 +6,225 @@ a Decimal with its currency. Nothing here reads a file; `contract.parse` makes t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
-from fractions import Fraction
-from typing import Literal, TypeAlias
-
-Micros: TypeAlias = int
-"""A duration in microseconds, or an instant as microseconds since the Unix epoch, UTC."""
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount in one currency (ISO 4217 code), never rounded here."""
-
-    amount: Decimal
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
-class CalendarDuration:
-    """A length that only a calendar can measure, such as `1 jalali-year`."""
-
-    count: int
-    unit: Literal["month", "year", "jalali-month", "jalali-year"]
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A date (its first instant in the SLA's time zone) or an exact instant, as the file wrote it."""
-
-    day: date | None = None
-    instant: Micros | None = None
-
-
-# --- sla -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class MonthPeriod:
-    """Calendar months, Gregorian or Jalali, that begin at local midnight of `timezone` (an IANA name)."""
-
-    calendar: Literal["gregorian", "jalali"]
-    timezone: str
-
-
-@dataclass(frozen=True, slots=True)
-class CyclePeriod:
-    """Cycles of one exact length from a first instant on."""
-
-    every: Micros
-    start: Micros
-
-
-@dataclass(frozen=True, slots=True)
-class WeeklyHours:
-    """Working hours: for each weekday (Monday = 0) the half-open minutes of the local day, 0..1440."""
-
-    days: tuple[tuple[tuple[int, int], ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Maintenance:
-    """Announced windows count when announced `notice` before; `at_most` per period (None: unlimited)."""
-
-    notice: Micros = 0
-    at_most: Micros | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Multiplier:
-    """`multiplier` times the downtime, or the excess."""
-
-    multiplier: Fraction
-    of: Literal["downtime", "excess"] = "downtime"
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """Below this availability, so many percent (a ratio: 10 % is 1/10) or so many days."""
-
-    below: Fraction
-    percent: Fraction | None = None
-    days: Fraction | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tiers:
-    """The lowest tier that matches counts."""
-
-    tiers: tuple[Tier, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PerHour:
-    """`percent` (a ratio) for each hour of the downtime or the excess; started hours count up, full ones down."""
-
-    percent: Fraction
-    per: Literal["started-hour", "full-hour"]
-    of: Literal["downtime", "excess"] = "downtime"
-
-
-@dataclass(frozen=True, slots=True)
-class PerPoint:
-    """`percent` (a ratio) for each whole percentage point short of the target."""
-
-    percent: Fraction
-    per_point_short: Literal["full", "started"]
-
-
-Formula: TypeAlias = Multiplier | Tiers | PerHour | PerPoint
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """The most that one outage (an exact duration) and one period (a ratio of it, or of its fee) may pay."""
-
-    per_outage: Micros | None = None
-    per_period: Fraction | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Credit:
-    """What a breach pays."""
-
-    unit: Literal["service-time", "money"]
-    formula: Formula
-    prorate: Literal["second", "30-days"] = "second"
-    cap: Cap = Cap()
-    round: Literal["half-up", "half-even", "up", "down"] = "half-up"
-    minimum: Micros | Money | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sla:
-    """The availability promise and the arithmetic of keeping it."""
-
-    availability: Fraction
-    period: MonthPeriod | CyclePeriod
-    hours: WeeklyHours | None = None
-    ignore_shorter_than: Micros = 0
-    unknown: Literal["leave-out", "up"] = "leave-out"
-    bridge_unknown: Micros = 0
-    minimum_coverage: Fraction = Fraction(9, 10)
-    maintenance: Maintenance | None = None
-    exclude_from: Literal["downtime", "both"] = "downtime"
-    credit: Credit | None = None
-
-
-# --- where it runs ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class CrmChoice:
-    """Which CRM, at which exact version, and the URL that the customer uses."""
-
-    recipe: str
-    version: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class WebHost:
-    """A shared web host that is reached over SSH, without root.
-
-    `listen` is the loopback address where the host's front end expects the customer's own web process;
-    `document_root` is the folder that the host serves as files (nothing secret may lie in it).
-    """
-
-    host: str
-    user: str
-    port: int = 22
-    listen: str | None = None
-    document_root: str | None = None
-    kind: Literal["webhost"] = "webhost"
-
-
-@dataclass(frozen=True, slots=True)
-class Lan:
-    """A server in the customer's own network, with sudo, reached through `jump` hosts in order."""
-
-    host: str
-    user: str
-    port: int = 22
-    jump: tuple[str, ...] = ()
-    kind: Literal["lan"] = "lan"
-
-
-@dataclass(frozen=True, slots=True)
-class Cloud:
-    """A Docker host: `docker` is an ssh:// or tcp:// address."""
-
-    docker: str
-    kind: Literal["cloud"] = "cloud"
-
-
-@dataclass(frozen=True, slots=True)
-class Saas:
-    """A service that somebody else runs: measured and credited, never deployed."""
-
-    kind: Literal["saas"] = "saas"
-
-
-Target: TypeAlias = WebHost | Lan | Cloud | Saas
-
-
-# --- the rest of the promise -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
+from typing import Any, Literal
+
+from pydantic import Field
+
+from contract.base import Model
+from contract.duration import (
+    CalendarDuration,
+    Duration,
+    Length,
+    Micros,
+    SomeDuration,
+    WorkingDuration,
+)
+from contract.holidays import HolidayChoice, Holidays
+from contract.hours import WeeklyHours
+from contract.moment import Moment, When
+from contract.money import Money, MoneyAmount
+from contract.scalar import Confirm, ContractId, Control, Count, Email, HttpPath, Label, Language, Status, Text, YesNo
+from contract.service import Care, DataProtection, Installation, Licence, Support, Training
+from contract.sla import (
+    Cap,
+    Credit,
+    CyclePeriod,
+    Formula,
+    Maintenance,
+    MonthPeriod,
+    Multiplier,
+    PerHour,
+    PeriodSpec,
+    PerPoint,
+    Sla,
+    Tier,
+    Tiers,
+)
+from contract.target import Cloud, CrmChoice, Lan, Saas, Target, WebHost
+
+
+class Contact(Model):
     """Somebody to write to."""
 
-    role: str
-    email: str
+    role: Text = Field(description="What for, such as operations or billing")
+    email: Email = Field(description="Where to")
+    name: Text | None = Field(None, description="Who")
+    phone: Text | None = Field(None, description="A telephone number")
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(Model):
     """Whose contract it is; `language` is a BCP 47 tag and chooses the language of statements."""
 
-    name: str
-    language: str = "en"
-    contacts: tuple[Contact, ...] = ()
+    name: Text = Field(description="The customer's name")
+    language: Language = Field("en", description="The language of statements")
+    contacts: tuple[Contact, ...] = Field((), description="Whom to write to")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Model):
     """When the contract binds. The SLA's clock runs from `starts` (default: `accepted`), never before `accepted`."""
 
-    signed: Moment | None = None
-    accepted: Moment | None = None
-    starts: Moment | None = None
-    lasts: Micros | CalendarDuration | None = None
-    renewal_notice: Micros | None = None
+    signed: When | None = Field(None, description="When the contract was signed; nothing is deployed before")
+    accepted: When | None = Field(None, description="When the service was accepted; the SLA's clock begins")
+    starts: When | None = Field(None, description="When the term begins; absent: accepted")
+    lasts: Length | None = Field(None, description="How long the term is; absent: until it is ended")
+    renewal_notice: Duration | None = Field(None, description="How long before its end the customer is told")
 
 
-@dataclass(frozen=True, slots=True)
-class Expect:
+class Expect(Model):
     """What a good answer looks like: its final status, and a text that the body must hold."""
 
-    status: int = 200
-    body: str | None = None
+    status: Status = Field(200, description="The HTTP status after redirects")
+    body: Text | None = Field(None, description="A text that the page holds")
 
 
-@dataclass(frozen=True, slots=True)
-class Monitor:
-    """How the promise is measured."""
-
-    interval: Micros = 60_000_000
-    timeout: Micros = 10_000_000
-    confirm: int = 2
-    path: str = "/"
-    expect: Expect = Expect()
-    vantages: tuple[str, ...] = ("local",)
-    quorum: int = 1
-    control: tuple[str, ...] = ()
+def _majority(fields: dict[str, Any]) -> int:
+    return len(fields.get("vantages", ())) // 2 + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Fee:
+class Monitor(Model):
+    """How the promise is measured; `quorum` is more than half of the vantages where the file has none."""
+
+    interval: SomeDuration = Field(60_000_000, description="From one probe to the next")
+    timeout: SomeDuration = Field(10_000_000, description="How long an answer is waited for")
+    confirm: Confirm = Field(2, description="So many failures in a row are an outage")
+    path: HttpPath = Field("/", description="The page that is asked for, under the CRM's URL")
+    expect: Expect = Field(Expect(), description="What a good answer looks like")
+    vantages: tuple[Label, ...] = Field(("local",), min_length=1, description="Where it is measured from")
+    quorum: Count = Field(default_factory=_majority, description="So many vantages that agree decide")
+    control: tuple[Control, ...] = Field((), description="Places that answer whenever the vantage's network works")
+
+
+class Fee(Model):
     """What a whole period costs; `every: year` is the price of one contract year."""
 
-    amount: Money
-    every: Literal["period", "month", "year"]
+    amount: MoneyAmount = Field(description="The price")
+    every: Literal["period", "month", "year"] = Field(description="What it is the price of")
 
 
-@dataclass(frozen=True, slots=True)
-class Billing:
-    """Where credits go. `statement_key` is the public key (hex, Ed25519) that the customer's copy pins."""
+class Payment(Model):
+    """How and when the customer pays."""
 
-    system: str
-    account: str
-    fee: Fee | None = None
+    methods: tuple[Literal["bank-transfer", "postal-order", "deposit-slip", "card", "cash"], ...] = Field(
+        (), description="How"
+    )
+    when: Literal["after-agreement", "before-installation", "after-acceptance", "each-period"] | None = Field(
+        None, description="When"
+    )
+    within: Duration | None = Field(None, description="How soon after that, or after the invoice")
+
+
+class Billing(Model):
+    """Where credits go, and what is paid."""
+
+    system: Label = Field(description="The billing system: webhook or file")
+    account: Text = Field(description="The customer's account in it")
+    fee: Fee | None = Field(None, description="What a period costs; needed for credit in money")
+    payment: Payment | None = Field(None, description="How and when the customer pays")
+    legal_invoice: YesNo = Field(False, description="Whether a legal invoice is issued")  # noqa: FBT003 - a field's default
+
+
+class Amendment(Model):
+    """A change from a date on. Python code gives whole sections; a file gives only what changes.
+
+    A section that is None stays as it was.
+    """
+
+    start: When = Field(alias="from", description="From when on it holds")
+    customer: Customer | None = Field(None, description="The customer's details, as changed")
+    crm: CrmChoice | None = Field(None, description="The CRM, as changed")
+    target: Target | None = Field(None, description="Where it runs, as changed")
+    term: Term | None = Field(None, description="The term, as changed")
+    sla: Sla | None = Field(None, description="The availability promise, as changed")
+    installation: Installation | None = Field(None, description="The installation, as changed")
+    support: Support | None = Field(None, description="Support, as changed")
+    licence: Licence | None = Field(None, description="The licence, as changed")
+    data_protection: DataProtection | None = Field(None, description="Data protection, as changed")
+    care: Care | None = Field(None, description="Care, as changed")
+    training: Training | None = Field(None, description="Training, as changed")
+    monitor: Monitor | None = Field(None, description="How it is measured, as changed")
+    billing: Billing | None = Field(None, description="Billing, as changed")
+
+
+class Contract(Model):
+    """One customer's contract."""
+
+    contract: ContractId = Field(description="The contract's id; its file has the same name")
+    customer: Customer = Field(description="Whose contract it is")
+    crm: CrmChoice = Field(description="Which CRM")
+    target: Target = Field(description="Where it runs")
+    term: Term = Field(Term(), description="When the contract binds")
+    sla: Sla | None = Field(None, description="The availability promise")
+    installation: Installation | None = Field(None, description="Where and how it is installed and accepted")
+    support: Support | None = Field(None, description="When and how help is given")
+    licence: Licence | None = Field(None, description="The scope of use")
+    data_protection: DataProtection | None = Field(None, description="How data is kept and used")
+    care: Care | None = Field(None, description="What is done while the service runs")
+    training: Training | None = Field(None, description="What is taught")
+    monitor: Monitor = Field(Monitor(), description="How the promise is measured")
+    billing: Billing | None = Field(None, description="Where credits go, and what is paid")
+    amendments: tuple[Amendment, ...] = Field((), description="Changes, each from its date on")
+
+    @property
+    def id(self) -> str:
+        """The contract's id."""
+        return self.contract
+
+    @property
+    def sla_holidays(self) -> Holidays | None:
+        """The holidays that the SLA's hours leave out: its own, or else the support's."""
+        if self.sla is None or self.sla.hours is None:
+            return None
+        if self.sla.holidays is not None:
+            return self.sla.holidays
+        return self.support.holidays if self.support else None
+
+
+SECTIONS: tuple[str, ...] = tuple(name for name in Amendment.model_fields if name != "start")
+"""The sections that an amendment can change, as Python names them."""
+
+__all__ = [
+    "SECTIONS",
+    "Amendment",
+    "Billing",
+    "CalendarDuration",
+    "Cap",
+    "Care",
+    "Cloud",
+    "Contact",
+    "Contract",
+    "Credit",
+    "CrmChoice",
+    "Customer",
+    "CyclePeriod",
+    "DataProtection",
+    "Expect",
+    "Fee",
+    "Formula",
+    "HolidayChoice",
+    "Holidays",
+    "Installation",
+    "Lan",
+    "Licence",
+    "Maintenance",
+    "Micros",
+    "Moment",
+    "Money",
+    "Monitor",
+    "MonthPeriod",
+    "Multiplier",
+    "Payment",
+    "PerHour",
+    "PerPoint",
+    "PeriodSpec",
+    "Saas",
+    "Sla",
+    "Support",
+    "Target",
+    "Term",
+    "Tier",
+    "Tiers",
+    "Training",
+    "WebHost",
+    "WeeklyHours",
+    "WorkingDuration",
+]

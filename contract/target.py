@@ -1,0 +1,75 @@
+"""Where a CRM runs, as a union by `kind`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Discriminator, Field, Tag
+
+from contract.base import Model
+from contract.scalar import DockerUrl, ExactVersion, Folder, Hop, Host, Label, Loopback, Port, Url, User
+
+
+class CrmChoice(Model):
+    """Which CRM, at which exact version, and the URL that the customer uses."""
+
+    recipe: Label = Field(description="The CRM's recipe, as `crmhost recipes` lists it")
+    version: ExactVersion = Field(description="Its exact version")
+    url: Url = Field(description="What the customer opens, and what is measured")
+
+
+class WebHost(Model):
+    """A shared web host that is reached over SSH, without root.
+
+    `listen` is the loopback address where the host's front end expects the customer's own web process;
+    `document_root` is the folder that the host serves as files (nothing secret may lie in it).
+    """
+
+    host: Host = Field(description="The host, as SSH reaches it")
+    user: User = Field(description="The customer's account on it")
+    port: Port = Field(22, description="SSH's port")
+    listen: Loopback | None = Field(None, description="Where the host's front end expects the web process")
+    document_root: Folder | None = Field(None, description="The folder that the host serves as files")
+    kind: Literal["webhost"] = Field("webhost", description="A shared web host, without root")
+
+
+class Lan(Model):
+    """A server in the customer's own network, with sudo, reached through `jump` hosts in order."""
+
+    host: Host = Field(description="The server, as the last jump host reaches it")
+    user: User = Field(description="An account that may use sudo")
+    port: Port = Field(22, description="SSH's port")
+    jump: tuple[Hop, ...] = Field((), description="The hosts on the way, in order")
+    kind: Literal["lan"] = Field("lan", description="A server with sudo in the customer's network")
+
+
+class Cloud(Model):
+    """A Docker host: `docker` is an ssh:// or tcp:// address."""
+
+    docker: DockerUrl = Field(description="The Docker engine's address")
+    kind: Literal["cloud"] = Field("cloud", description="A Docker host")
+
+
+class Saas(Model):
+    """A service that somebody else runs: measured and credited, never deployed."""
+
+    kind: Literal["saas"] = Field("saas", description="A service that somebody else runs: only measured")
+
+
+KINDS = {"webhost": "WebHost", "lan": "Lan", "cloud": "Cloud", "saas": "Saas"}
+
+
+def _which(value: Any) -> str | None:  # noqa: ANN401 - pydantic gives whatever the caller gave
+    if isinstance(value, dict):
+        kind = value.get("kind")
+        return KINDS.get(kind) if isinstance(kind, str) else None
+    return type(value).__name__
+
+
+Target: TypeAlias = Annotated[
+    Annotated[WebHost, Tag("WebHost")]
+    | Annotated[Lan, Tag("Lan")]
+    | Annotated[Cloud, Tag("Cloud")]
+    | Annotated[Saas, Tag("Saas")],
+    Discriminator(_which),
+]
