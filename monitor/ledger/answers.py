@@ -25,10 +25,14 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody knows whether it arrived: a time-out, a cut connection, a 5xx. Look for its key before sending again."""
+    """Nobody knows whether it arrived: a time-out, a cut connection, a 5xx. Look for its key before sending again.
+
+    `gone`: the system wants to be asked nothing more (410), so nothing more is sent or asked there until a person acts.
+    """
 
     reason: str
     retry_after: Micros | None = None
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +46,5 @@ class Rejected:
 Answer: TypeAlias = Receipt | NotSent | Unknown | Rejected
 """The answer to `send` and `reverse`."""
 
-Found: TypeAlias = Receipt | Unknown | Rejected | None
+Found: TypeAlias = Receipt | Unknown | None
 """The answer to `find`: there, not there, or no telling."""

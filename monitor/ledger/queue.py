@@ -15,7 +15,7 @@ from sqlalchemy import Row as SqlRow
 from contract.model import Micros
 from crm.errors import Refused
 from monitor.ledger import outbox as machine
-from monitor.ledger.answers import Answer, Rejected
+from monitor.ledger.answers import Answer, Rejected, Unknown
 from monitor.ledger.book import log_delivery
 from monitor.ledger.credit import Note, note_from_text
 from monitor.store.database import reading, writing
@@ -69,7 +69,7 @@ def finish(engine: Engine, job: Job, answer: Answer, now: Micros) -> machine.Row
         if before is None or after is None or not _replace(connection, before, after):
             return None
         log_delivery(connection, before.credit, now, "worker", (after.state, after.last_error or after.receipt or ""))
-        if isinstance(answer, Rejected) and answer.gone:
+        if isinstance(answer, (Rejected, Unknown)) and answer.gone:
             _disable(connection, job.system, answer.reason, now)
     return after
 

@@ -1,0 +1,1 @@
+"""Billing systems: one file each, one Protocol, and the worker that delivers through them."""

@@ -1,0 +1,53 @@
+"""What a billing webhook carries: the JSON of a credit, by the conventions of Standard Webhooks.
+
+`docs/reference/webhook.md` is this module's page, with the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contract.model import Micros
+from monitor.ledger.credit import Note
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+GRANTED = "credit.granted"
+REVERSED = "credit.reversed"
+
+
+def message(note: Note) -> bytes:
+    """Return the body of a note's webhook: the same bytes at every attempt."""
+    owed: dict[str, Any] = {"unit": note.owed.unit}
+    if note.owed.unit == "service-time":
+        owed["seconds"] = note.owed.seconds
+    else:
+        owed |= {"amount": note.owed.amount, "currency": note.owed.currency}
+    body = {
+        "type": GRANTED if note.kind == "credit" else REVERSED,
+        "timestamp": instant(note.created_at),
+        "data": {
+            "key": note.key,
+            "reverses": note.reverses,
+            "contract": note.contract,
+            "customer": note.customer,
+            "account": note.account,
+            "number": note.number,
+            "period": {"label": note.period, "from": instant(note.starts), "to": instant(note.ends)},
+            "revision": note.revision,
+            "credit": owed,
+            "reason": note.reason,
+            "term": {
+                "extended_seconds": note.extended_seconds,
+                "ends": None if note.term_ends is None else instant(note.term_ends),
+            },
+        },
+    }
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def instant(at: Micros) -> str:
+    """Spell an instant in UTC with six decimals."""
+    return (_EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
