@@ -40,7 +40,7 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest verb when one is misspelt."""
-        import difflib  # noqa: PLC0415 -- needed only after a mistake
+        import difflib
 
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
@@ -81,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _explain(error: BaseException) -> int:
-    from crm.errors import CrmhostError  # noqa: PLC0415 -- only after a failure
+    from crm.errors import CrmhostError
 
     match error:
         case click.exceptions.NoArgsIsHelpError():
@@ -105,9 +105,9 @@ def _remember_fleet(fleet: str | None) -> None:
     click.get_current_context().obj = fleet
 
 
-def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001 -- click's signature
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001 -- click's signature
     if value:
-        import importlib.metadata  # noqa: PLC0415 -- only for --version
+        import importlib.metadata
 
         click.echo(f"crmhost {importlib.metadata.version('crmhost')}")
         ctx.exit()

@@ -1,0 +1,42 @@
+"""`crmhost destroy`: a customer's CRM leaves its host."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from crm.errors import Refused
+from crmhost.cli.options import as_json, contract_name, examples, open_fleet
+from crmhost.output import reporter
+
+
+@click.command(epilog=examples("crmhost destroy acme", "crmhost destroy acme --keep-data"))
+@contract_name
+@click.option("--keep-data", is_flag=True, help="Leave the database and the uploads on the host.")
+@click.option("--yes", is_flag=True, help="Do not ask for the contract's name.")
+@as_json
+def command(name: str, as_json: bool, *, keep_data: bool, yes: bool) -> None:
+    """Stop and remove everything of this contract on its host. The contract file and its secrets stay in the fleet."""
+    from crmhost import deploy
+    from crmhost.target import accept_on_terminal, open_target
+
+    if not yes:
+        _confirm(name, keep_data=keep_data)
+    report = reporter(as_json=as_json)
+    try:
+        with open_target(open_fleet(), name, accept_on_terminal(accept=False), report.event) as (driver, want):
+            outcome = deploy.destroy(driver, want, keep_data=keep_data, progress=report.event)
+    finally:
+        report.close()
+    left = "its data is still on the host" if keep_data else "nothing of it is left on the host"
+    fields = {"contract": name, "did": outcome.did, "data_kept": keep_data, "seconds": round(outcome.seconds, 3)}
+    report.result("outcome", fields, f"{name}: removed; {left} ({outcome.seconds:.1f} s).")
+
+
+def _confirm(name: str, *, keep_data: bool) -> None:
+    if not sys.stdin.isatty():
+        raise Refused("nobody is here to confirm it; nothing was done", "Add --yes.")
+    lost = "its database and uploads stay" if keep_data else "its database and uploads are LOST"
+    if click.prompt(f"{name} is removed from its host; {lost}. Type the contract's name", err=True) != name:
+        raise Refused("that was another name; nothing was done")

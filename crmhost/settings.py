@@ -1,0 +1,79 @@
+"""The grammar of `crmhost.yaml`: what holds for all customers of a fleet."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from contract.base import Model, wrong
+from contract.duration import Duration
+from contract.scalar import Control, Label, Loopback, Text, Url, YesNo, ask_text
+
+
+def _recipient(value: object) -> str:
+    remedy = "write an age recipient, as `crmhost secrets identity` prints it: age1…"
+    written = ask_text(value, remedy)
+    if not re.fullmatch(r"age1[a-z0-9]{58}", written):
+        raise wrong(remedy)
+    return written
+
+
+def _path(value: object) -> str:
+    written = ask_text(value, "write a file's path, relative to the fleet or absolute")
+    if any(ord(character) < 32 for character in written):
+        raise wrong("write a path without control characters")
+    return written
+
+
+Recipient: TypeAlias = Annotated[
+    str, PlainValidator(_recipient), WithJsonSchema({"type": "string", "pattern": "^age1"})
+]
+FilePath: TypeAlias = Annotated[str, PlainValidator(_path), WithJsonSchema({"type": "string"})]
+
+
+class Ssh(Model):
+    """How hosts are reached. Absent: the agent and the user's own default keys."""
+
+    key: FilePath | None = Field(None, description="A private key file, instead of the agent and the default keys")
+
+
+class Serve(Model):
+    """How `crmhost serve` runs."""
+
+    listen: Loopback = Field("127.0.0.1:9464", description="Where /metrics and the pages are served")
+    vantage: Label = Field("local", description="The name under which this machine measures")
+    control: tuple[Control, ...] = Field((), description="Places that answer whenever this machine's network works")
+    grace: Duration = Field(600_000_000, description="How long after its end a period waits for late evidence")
+
+
+class Webhook(Model):
+    """Credits as Standard Webhooks. The secret is `_fleet/billing-webhook`."""
+
+    url: Url = Field(description="Where credits are posted; GET <url>credits/<key> finds one again")
+
+
+class CsvFile(Model):
+    """Credits as lines of a CSV file, for the accountant."""
+
+    path: FilePath = Field("credits.csv", description="The file")
+
+
+class BillingSystems(Model):
+    """The billing systems that contracts may name."""
+
+    webhook: Webhook | None = Field(None, description="Standard Webhooks")
+    file: CsvFile | None = Field(None, description="A CSV file")
+
+
+class Settings(Model):
+    """The whole of `crmhost.yaml`."""
+
+    fleet: Text = Field(description="The hosting company, as statements name it")
+    recipients: tuple[Recipient, ...] = Field((), description="Who can read the fleet's secrets")
+    statement_key: Text | None = Field(None, description="The public key of statements (Ed25519, 64 hex digits)")
+    ssh: Ssh = Field(default_factory=Ssh, description="How hosts are reached")
+    serve: Serve = Field(default_factory=Serve, description="How `crmhost serve` runs")
+    billing: BillingSystems = Field(default_factory=BillingSystems, description="The billing systems")
+    shared: YesNo = Field(False, description="Whether several machines work on this fleet")  # noqa: FBT003 -- a field's default
