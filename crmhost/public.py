@@ -1,0 +1,72 @@
+"""The last gate of a deploy: the customer's own URL, asked from here with its certificate verified."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from crm.errors import GateFailed
+from crm.plan import Want
+from crm.recipe import Ask, Http
+
+TIMEOUT = 10.0
+"""Seconds for one request."""
+PATIENCE = 20.0
+"""Seconds until the answer must be the expected one: a front end may need some to see its new back end."""
+PAUSE = 0.2
+BODY = 1 << 20
+"""Bytes of the page that are read."""
+
+
+def check(
+    want: Want,
+    *,
+    patience: float = PATIENCE,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Ask the public URL the recipe's question until it is answered well; raises GateFailed when patience runs out."""
+    ask = question(want)
+    url = want.slots["url"]
+    until = clock() + patience
+    while True:
+        got = fetch(url + _path(ask), TIMEOUT)
+        if ask.holds(got):
+            return
+        if clock() >= until:
+            raise GateFailed(f"{url}{_path(ask)} answered {got[:200]!r}, not {ask.expect!r}")
+        sleep(PAUSE)
+
+
+def question(want: Want) -> Ask:
+    """Return what the public URL is asked: `ready`, or `live` where `ready` is not asked over HTTP by GET."""
+    for ask in (want.recipe.ready, want.recipe.live):
+        if isinstance(ask.how, Http) and ask.how.method == "GET":
+            return ask
+    return Ask(Http("GET", "/"), r"^[23]\d\d ")
+
+
+def fetch(url: str, timeout: float) -> str:
+    """Return `STATUS BODY`, or why there was no answer. A redirect is an answer like any other."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    connection = (
+        http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(host, port, timeout=timeout)
+    )
+    try:
+        connection.request("GET", parts.path or "/", headers={"User-Agent": "crmhost"})
+        response = connection.getresponse()
+        return f"{response.status} {response.read(BODY).decode(errors='replace')}"
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer: {str(error) or type(error).__name__}"
+    finally:
+        connection.close()
+
+
+def _path(ask: Ask) -> str:
+    return ask.how.path if isinstance(ask.how, Http) else "/"

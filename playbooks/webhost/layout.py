@@ -1,0 +1,136 @@
+"""Where everything of a contract lies in the home folder of a web host's account. Pure: paths are text here."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+
+from crm.errors import Refused
+from crm.plan import Release
+
+SOCKET_PATH_BYTES = 107
+"""The longest path of a unix socket: `sun_path` of unix(7) has 108 bytes, the last is a NUL."""
+SOCKET_NAME_BYTES = 40
+"""What is left to a recipe for the names below {run}, such as `private-customer/socket`."""
+_CONTRACT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_TAKEN = ("artifacts", "templates")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folders of one contract. `home` is absolute, without a slash at its end, as the host resolved it."""
+
+    home: str
+    contract: str
+
+    def __post_init__(self) -> None:
+        if not _CONTRACT.fullmatch(self.contract) or self.contract in _TAKEN:
+            raise Refused(
+                f"{self.contract!r} cannot be a folder below ~/.crmhost",
+                f"name the contract with small letters, digits and hyphens, and none of: {', '.join(_TAKEN)}",
+            )
+
+    @property
+    def account(self) -> str:
+        """Return what crmhost owns on the account, for all contracts."""
+        return f"{self.home}/.crmhost"
+
+    @property
+    def artifacts(self) -> str:
+        """Return the folder of the artifacts, which the contracts of the account share."""
+        return f"{self.account}/artifacts"
+
+    @property
+    def templates(self) -> str:
+        """Return the folder of the initialised databases, which hold no customer's data."""
+        return f"{self.account}/templates"
+
+    @property
+    def root(self) -> str:
+        """Return the folder of this contract."""
+        return f"{self.account}/{self.contract}"
+
+    @property
+    def lock(self) -> str:
+        """Return the file that whoever changes this contract holds."""
+        return f"{self.root}/lock"
+
+    @property
+    def releases(self) -> str:
+        """Return the folder of the releases."""
+        return f"{self.root}/releases"
+
+    @property
+    def current(self) -> str:
+        """Return the link to the release that serves."""
+        return f"{self.root}/current"
+
+    @property
+    def data(self) -> str:
+        """Return the folder of what outlives a release."""
+        return f"{self.root}/data"
+
+    @property
+    def db(self) -> str:
+        """Return the SQLite database."""
+        return f"{self.data}/db.sqlite3"
+
+    @property
+    def log(self) -> str:
+        """Return the folder of the processes' logs."""
+        return f"{self.root}/log"
+
+    @property
+    def runs(self) -> str:
+        """Return the folder above each release's {run}."""
+        return f"{self.root}/run"
+
+    def artifact(self, digest: str) -> str:
+        """Return one artifact's folder."""
+        return f"{self.artifacts}/{digest}"
+
+    def template(self, key: str) -> str:
+        """Return one initialised database."""
+        return f"{self.templates}/{key}.sqlite3"
+
+    def release(self, release_id: str) -> str:
+        """Return one release's folder."""
+        return f"{self.releases}/{release_id}"
+
+    def manifest(self, release_id: str) -> str:
+        """Return what a release says of itself."""
+        return f"{self.release(release_id)}/release.json"
+
+    def run(self, release: Release) -> str:
+        """Return the folder of a release's sockets: short, since a socket's path is limited."""
+        return f"{self.runs}/{release.config[:8]}"
+
+    def process_log(self, process: str) -> str:
+        """Return a process's log."""
+        return f"{self.log}/{process}.log"
+
+
+def check_run(layout: Layout, release: Release) -> None:
+    """Raise Refused when the home folder is so deep that a unix socket below {run} would not fit."""
+    path = layout.run(release)
+    limit = SOCKET_PATH_BYTES - SOCKET_NAME_BYTES
+    if len(path.encode()) > limit:
+        raise Refused(
+            f"{path} has {len(path.encode())} bytes: the path of a unix socket below it would pass"
+            f" {SOCKET_PATH_BYTES} (unix(7)), with {SOCKET_NAME_BYTES} left for the socket's own name",
+            "give the account a shorter home folder, or the contract a shorter name",
+        )
+
+
+def check_document_root(layout: Layout, document_root: str | None) -> None:
+    """Raise Refused when the host would serve ~/.crmhost as files. A relative root is below the home folder."""
+    if document_root is None:
+        return
+    served = posixpath.normpath(posixpath.join(layout.home, document_root))
+    if posixpath.commonpath([served, layout.account]) in (served, layout.account):
+        raise Refused(
+            f"target.document_root {served} and {layout.account} lie in one another:"
+            " the web server could hand out the database and the secrets",
+            "let the document root be a folder beside .crmhost, such as public_html",
+        )

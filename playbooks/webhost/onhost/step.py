@@ -1,0 +1,61 @@
+"""Runs on the host: one step of a recipe, between its two records.
+
+Standard input is a JSON object: `db`, `name`, `release`, `schema` ([recipe, version, schema]), `argv`, `env`, `cwd`,
+`stdin`, `ok` (a pattern on the output), `secrets` (texts that are masked wherever the output goes), `log`. Prints one
+JSON line: `ok`, `code`, `output` (its end). The record is written before anything is printed, and a reader that has
+gone away does not stop the step.
+"""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+from playbooks.webhost.onhost.records import mark, remember_schema
+
+SHOWN = 4000
+"""How many characters of the output are kept for an error's text."""
+
+
+def masked(text: str, secrets: "list[str]") -> str:
+    """Return the text without the secrets, the longest first."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def run(spec: dict[str, Any]) -> dict[str, Any]:
+    """Run the step between its records; what it printed decides, since exit codes lie."""
+    remember_schema(spec["db"], *spec["schema"])
+    mark(spec["db"], spec["name"], "started", spec["release"])
+    try:
+        done = subprocess.run(  # noqa: S603 - the recipe's own program, never a shell
+            spec["argv"],
+            input=spec["stdin"].encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **spec["env"]},
+            cwd=spec["cwd"],
+            check=False,
+        )
+        code, output = done.returncode, done.stdout.decode(errors="replace")
+    except OSError as error:
+        code, output = 127, str(error)
+    ok = re.search(spec["ok"], output, re.DOTALL) is not None
+    output = masked(output, spec["secrets"])
+    descriptor = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as log:
+        log.write(f"--- {spec['name']} of {spec['release']}: exit {code}\n{output}\n")
+    if ok:
+        mark(spec["db"], spec["name"], "finished", spec["release"])
+    return {"ok": ok, "code": code, "output": output[-SHOWN:]}
+
+
+def main() -> None:
+    """Read the step, run it, print how it went."""
+    result = run(json.load(sys.stdin))
+    with contextlib.suppress(OSError):
+        print(json.dumps(result), flush=True)  # noqa: T201 - the answer
