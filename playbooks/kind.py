@@ -2,6 +2,8 @@
 
 The unit of asking is the kind, not the resource: forty files are one fragment of shell. `ask` never writes. What
 decides (`read`, `diff`, `act`) is pure; `playbooks.observe` and `playbooks.converge` do the work.
+
+Every fragment runs in the account's home folder with LC_ALL=C and umask 077, so keys that are paths may be relative.
 """
 
 from __future__ import annotations
@@ -15,29 +17,38 @@ from playbooks.shell import Sh
 
 Account: TypeAlias = Literal["login", "root", "postgres"]
 Row: TypeAlias = tuple[str, ...]
-"""One answer line of a kind: its tab-separated fields, unescaped; the first is the resource's key."""
+"""One answer of a kind: its fields as the host had them; the first is the resource's key.
+
+Bytes that are not UTF-8 arrive as surrogate escapes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
     """A file to send: `content` lands in the 0700 staging folder as `name`, mode 0600, before the batch's script runs.
 
-    The act's script moves it into place. Content may hold secrets and is left out of every repr.
+    The act's script moves it into place. Content may hold secrets and is left out of every repr. Names are unique in
+    a batch; `playbooks.paths.staged` makes one from a resource's key.
     """
 
     name: str
     content: bytes = field(repr=False)
 
 
+NEVER_RIGHT = Sh("false")
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """How one resource is made as it should be: shell that may run twice, and the files that it needs.
 
-    `{staging}` does not occur in the text: the script finds its files in "$staging".
+    The script runs with `set -e`, without standard input, and finds its files in "$staging"; what it prints is shown
+    when it fails. guard: shell that succeeds when the resource is right already (the act is then `same`).
     """
 
     script: Sh
     puts: tuple[Put, ...] = ()
+    guard: Sh = NEVER_RIGHT
 
 
 Want_contra = TypeVar("Want_contra", contravariant=True)
@@ -47,11 +58,22 @@ Seen = TypeVar("Seen")
 class Kind(Protocol[Want_contra, Seen]):
     """One sort of resource. A `want` of None means: it must not be there."""
 
-    name: str
-    account: Account
+    @property
+    def name(self) -> str:
+        """The word before the colon in a resource's id."""
+        ...
+
+    @property
+    def account(self) -> Account:
+        """Who asks and acts."""
+        ...
 
     def ask(self, wants: Mapping[str, Any]) -> Sh:
-        """Return ONE fragment that prints a row for each key; it never writes. A missing tool prints 'absent' rows."""
+        """Return ONE fragment that calls `row KEY FIELD…` for each key; it never writes.
+
+        `row` must be called in the script's own shell (not in a pipe or in parentheses), since it counts. A missing
+        tool is a row that says so.
+        """
         ...
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, Seen]:
