@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.model import Micros
+from contract.moment import instant_text
 from monitor.billing.adapter import Capabilities
-from monitor.billing.message import instant
 from monitor.ledger.answers import Answer, Found, NotSent, Receipt, Unknown
 from monitor.ledger.credit import Note
 
@@ -125,16 +125,16 @@ def _cells(note: Note) -> tuple[str, ...]:
         note.customer,
         note.account,
         note.period,
-        instant(note.starts),
-        instant(note.ends),
+        instant_text(note.starts),
+        instant_text(note.ends),
         note.owed.unit,
         "" if note.owed.seconds is None else str(note.owed.seconds),
         note.owed.amount or "",
         note.owed.currency or "",
         str(note.extended_seconds),
-        "" if note.term_ends is None else instant(note.term_ends),
+        "" if note.term_ends is None else instant_text(note.term_ends),
         note.reason,
-        instant(note.created_at),
+        instant_text(note.created_at),
     )
 
 

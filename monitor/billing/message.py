@@ -6,13 +6,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contract.model import Micros
+from contract.moment import instant_text
 from monitor.ledger.credit import Note
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 GRANTED = "credit.granted"
 REVERSED = "credit.reversed"
@@ -27,7 +24,7 @@ def message(note: Note) -> bytes:
         owed |= {"amount": note.owed.amount, "currency": note.owed.currency}
     body = {
         "type": GRANTED if note.kind == "credit" else REVERSED,
-        "timestamp": instant(note.created_at),
+        "timestamp": instant_text(note.created_at),
         "data": {
             "key": note.key,
             "reverses": note.reverses,
@@ -35,19 +32,14 @@ def message(note: Note) -> bytes:
             "customer": note.customer,
             "account": note.account,
             "number": note.number,
-            "period": {"label": note.period, "from": instant(note.starts), "to": instant(note.ends)},
+            "period": {"label": note.period, "from": instant_text(note.starts), "to": instant_text(note.ends)},
             "revision": note.revision,
             "credit": owed,
             "reason": note.reason,
             "term": {
                 "extended_seconds": note.extended_seconds,
-                "ends": None if note.term_ends is None else instant(note.term_ends),
+                "ends": None if note.term_ends is None else instant_text(note.term_ends),
             },
         },
     }
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def instant(at: Micros) -> str:
-    """Spell an instant in UTC with six decimals."""
-    return (_EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from contract.model import Micros
+from contract.moment import instant_text
 from monitor.statement.canonical import Json, canonical, digest
 from monitor.statement.signature import SigningKey, key_id
 
@@ -20,8 +20,6 @@ STATEMENT_FILE = "statement.json"
 CONTRACT_FILE = "contract.yaml"
 CALENDAR_FILE = "calendar.json"
 EVIDENCE_FILE = "evidence.jsonl"
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +56,6 @@ class Header:
     previous: str | None
     issued_at: Micros
     approved_by: str | None = None
-
-
-def instant_text(instant: Micros) -> str:
-    """Spell an instant as evidence and statements do: UTC, six decimals, `Z`."""
-    return (_EPOCH + timedelta(microseconds=instant)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def parse_instant(text: str) -> Micros:
-    """Read what `instant_text` writes; raises ValueError for anything else."""
-    read = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    instant = (read - _EPOCH) // timedelta(microseconds=1)
-    if instant_text(instant) != text:
-        raise ValueError(f"{text!r} is not an instant in UTC with six decimals")
-    return instant
 
 
 def compose(
