@@ -1,7 +1,5 @@
 """What every part of a contract is made of: frozen models with kebab-case keys, and errors that say what to write."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict

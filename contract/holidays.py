@@ -1,7 +1,5 @@
 """Public holidays of a country, with the days that a contract adds or takes away."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Annotated, Any, TypeAlias
 
@@ -20,13 +18,9 @@ class Holidays(Model):
     remove: tuple[Date, ...] = Field((), description="Public holidays that are worked on")
 
 
-NONE = Holidays()
-"""No holidays at all; written `none`."""
-
-
 def _choice(value: Any) -> Any:  # noqa: ANN401 - pydantic gives whatever the caller gave
     if isinstance(value, str):
-        return NONE if value.strip() == "none" else {"country": value}
+        return Holidays() if value.strip() == "none" else {"country": value}
     return value
 
 
@@ -36,7 +30,7 @@ HolidayChoice: TypeAlias = Annotated[Holidays, BeforeValidator(_choice, json_sch
 
 def known_countries() -> frozenset[str]:
     """Return the codes of the countries whose holidays the `holidays` library knows."""
-    from holidays.utils import list_supported_countries  # imported only by contracts that have holidays
+    from holidays.utils import list_supported_countries  # noqa: PLC0415 - only contracts with holidays pay for it
 
     return frozenset(list_supported_countries(include_aliases=True))
 
@@ -47,7 +41,7 @@ def holidays_between(country: str, first: date, last: date) -> frozenset[date]:
     Iran's lunar holidays are estimates; whoever settles keeps the days that were used. Raises ValueError for a
     country that the library does not know.
     """
-    from holidays import country_holidays  # imported only by contracts that have holidays
+    from holidays import country_holidays  # noqa: PLC0415 - only contracts with holidays pay for it
 
     try:
         known = country_holidays(country, years=range(first.year, last.year + 1), observed=True)

@@ -4,8 +4,6 @@ Times are integers of microseconds (durations, and instants since 1970-01-01T00:
 a Decimal with its currency. Nothing here reads a file; `contract.parse` makes these values from one.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import Field
@@ -88,7 +86,7 @@ class Monitor(Model):
     timeout: SomeDuration = Field(10_000_000, description="How long an answer is waited for")
     confirm: Confirm = Field(2, description="So many failures in a row are an outage")
     path: HttpPath = Field("/", description="The page that is asked for, under the CRM's URL")
-    expect: Expect = Field(Expect(), description="What a good answer looks like")
+    expect: Expect = Field(default_factory=Expect, description="What a good answer looks like")
     vantages: tuple[Label, ...] = Field(("local",), min_length=1, description="Where it is measured from")
     quorum: Count = Field(default_factory=_majority, description="So many vantages that agree decide")
     control: tuple[Control, ...] = Field((), description="Places that answer whenever the vantage's network works")
@@ -152,7 +150,7 @@ class Contract(Model):
     customer: Customer = Field(description="Whose contract it is")
     crm: CrmChoice = Field(description="Which CRM")
     target: Target = Field(description="Where it runs")
-    term: Term = Field(Term(), description="When the contract binds")
+    term: Term = Field(default_factory=Term, description="When the contract binds")
     sla: Sla | None = Field(None, description="The availability promise")
     installation: Installation | None = Field(None, description="Where and how it is installed and accepted")
     support: Support | None = Field(None, description="When and how help is given")
@@ -160,7 +158,7 @@ class Contract(Model):
     data_protection: DataProtection | None = Field(None, description="How data is kept and used")
     care: Care | None = Field(None, description="What is done while the service runs")
     training: Training | None = Field(None, description="What is taught")
-    monitor: Monitor = Field(Monitor(), description="How the promise is measured")
+    monitor: Monitor = Field(default_factory=Monitor, description="How the promise is measured")
     billing: Billing | None = Field(None, description="Where credits go, and what is paid")
     amendments: tuple[Amendment, ...] = Field((), description="Changes, each from its date on")
 

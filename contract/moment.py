@@ -5,11 +5,12 @@ Everything that is compared is UTC microseconds; zones decide only where a local
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Annotated, TypeAlias
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -149,9 +150,6 @@ def zone_name(value: object) -> str:
 
 
 def _nearest_zone(name: str) -> str:
-    import difflib
-    from zoneinfo import available_timezones
-
     known = {known.lower(): known for known in available_timezones() if "/" in known}
     near = difflib.get_close_matches(name.lower().replace(" ", "_"), known, 1, 0.75)
     return f"did you mean {known[near[0]]}? " if near else ""
@@ -192,7 +190,10 @@ def first_instant(value: Moment, local: tzinfo) -> Micros:
     return midnight(value.day, local) if value.day is not None else (value.instant or 0)
 
 
-_INSTANT_PATTERN = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?\s?([Zz]|[+-][0-9]{2}:[0-9]{2})\s*$"
+_INSTANT_PATTERN = (
+    r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    r"\s?([Zz]|[+-][0-9]{2}:[0-9]{2})\s*$"
+)
 Date: TypeAlias = Annotated[
     date,
     PlainValidator(day),

@@ -1,7 +1,5 @@
 """What a host promises besides availability: installation, support, licence, data protection, care, training."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema

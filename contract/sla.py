@@ -1,7 +1,5 @@
 """The availability promise: the whole of `sla:`. The arithmetic of keeping it lies with whoever measures."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -164,7 +162,7 @@ class Credit(Model):
     unit: Literal["service-time", "money"] = Field(description="What is given back")
     formula: Formula = Field(description="How much")
     prorate: Literal["second", "30-days"] = Field("second", description="What the fee is divided by")
-    cap: Cap = Field(Cap(), description="The most that is paid")
+    cap: Cap = Field(default_factory=Cap, description="The most that is paid")
     round: Literal["half-up", "half-even", "up", "down"] = Field("half-up", description="How money is rounded")
     minimum: Minimum | None = Field(None, description="Less than this is not paid")
 

@@ -1,7 +1,5 @@
 """Where a CRM runs, as a union by `kind`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
