@@ -1,7 +1,8 @@
 """Validation errors as problems that people can mend: the line, the place, what was found, what to write."""
 
 import difflib
-from collections.abc import Iterable, Mapping as MappingType
+from collections.abc import Iterable
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
@@ -14,12 +15,15 @@ from contract.source import Mapping, Node, Scalar, Sequence
 
 Models: TypeAlias = tuple[type[Model], ...]
 
+_FORMULAS = (
+    "write 'multiplier: 3', 'tiers: [{below: 99.9 %, percent: 10}]', 'percent: 5' with 'per: started-hour', "
+    "or 'percent: 2' with 'per-point-short: full'"
+)
 _CHOICES = {
     "target": ("kind", "write 'kind: webhost', 'lan', 'cloud' or 'saas'"),
     "formula": (
         None,
-        "write 'multiplier: 3', 'tiers: [{below: 99.9 %, percent: 10}]', 'percent: 5' with 'per: started-hour', "
-        "or 'percent: 2' with 'per-point-short: full'",
+        _FORMULAS,
     ),
 }
 _EXAMPLES = {
@@ -84,23 +88,26 @@ def finding(error: MappingType[str, Any], root: Node, models: Models) -> Finding
 
 def _structural(kind: str, context: dict[str, Any], path: Path, node: Node | None, at: Models) -> Finding:
     """Return what an error of the wrong shape means: a text for a list, a choice that there is not."""
-    last = path[-1] if path else ""
-    if kind == "literal_error":
-        return Finding(path, _choice(context["expected"], node))
     if kind.startswith("union_tag"):
-        key, remedy = _CHOICES.get(str(last), (None, "write one of the shapes that the schema has"))
-        if key is not None and isinstance(node, Mapping) and key in node.items:
-            return Finding((*path, key), remedy)
-        if isinstance(node, Mapping):
-            return Finding(path, remedy, f"no '{key}'" if key else "no known formula")
-        return Finding(path, remedy)
-    if kind == "too_short":
-        return Finding(path, "write at least one", "an empty list")
-    if kind == "tuple_type":
-        return Finding(path, "write a list, as in [one, two]")
+        return _no_such_choice(path, node)
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
         return Finding(path, f"write keys and values; the keys here are {_listed(_keys(at))}")
-    return Finding(path, "write what the schema asks for; `crmhost schema` prints it")
+    if kind == "too_short":
+        return Finding(path, "write at least one", "an empty list")
+    remedies = {
+        "literal_error": _choice(context.get("expected", ""), node),
+        "tuple_type": "write a list, as in [one, two]",
+    }
+    return Finding(path, remedies.get(kind, "write what the schema asks for; `crmhost schema` prints it"))
+
+
+def _no_such_choice(path: Path, node: Node | None) -> Finding:
+    key, remedy = _CHOICES.get(str(path[-1]), (None, "write one of the shapes that the schema has"))
+    if not isinstance(node, Mapping):
+        return Finding(path, remedy)
+    if key is not None and key in node.items:
+        return Finding((*path, key), remedy)
+    return Finding(path, remedy, f"no '{key}'" if key else "no known formula")
 
 
 def _nothing_remedy(kind: str, context: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ HolidayChoice: TypeAlias = Annotated[Holidays, BeforeValidator(_choice, json_sch
 
 def known_countries() -> frozenset[str]:
     """Return the codes of the countries whose holidays the `holidays` library knows."""
-    from holidays.utils import list_supported_countries  # noqa: PLC0415 - only contracts with holidays pay for it
+    from holidays.utils import list_supported_countries  # only contracts with holidays pay for it
 
     return frozenset(list_supported_countries(include_aliases=True))
 
@@ -41,7 +41,7 @@ def holidays_between(country: str, first: date, last: date) -> frozenset[date]:
     Iran's lunar holidays are estimates; whoever settles keeps the days that were used. Raises ValueError for a
     country that the library does not know.
     """
-    from holidays import country_holidays  # noqa: PLC0415 - only contracts with holidays pay for it
+    from holidays import country_holidays  # only contracts with holidays pay for it
 
     try:
         known = country_holidays(country, years=range(first.year, last.year + 1), observed=True)

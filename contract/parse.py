@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path as FilePath, PurePath
+from pathlib import Path as FilePath
+from pathlib import PurePath
 
 from contract.explain import Finding, child, line_of
 from contract.merge import Amended, amendments_of

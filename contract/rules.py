@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from contract.explain import Finding
-from contract.model import Amendment
+from contract.model import Amendment, Micros
+from contract.moment import first_instant, zone
 from contract.sections import Sections
 
 
@@ -19,4 +20,10 @@ def check(sections: Sections) -> Iterator[Finding]:
 
 def check_order(amendments: tuple[Amendment, ...], sections: Sections) -> Iterator[Finding]:
     """Yield amendments that do not follow the one before."""
-    yield from ()
+    last: Micros | None = None
+    local = zone(sections.sla.period.timezone if sections.sla is not None else "UTC")
+    for index, amendment in enumerate(amendments):
+        start = first_instant(amendment.start, local)
+        if last is not None and start <= last:
+            yield Finding(("amendments", index, "from"), "write amendments in the order of their dates, each later")
+        last = start

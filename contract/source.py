@@ -99,8 +99,8 @@ def _decode(data: bytes) -> str:
 
 def _events(text: str) -> Iterator[Any]:
     """Yield the parser's events; its own errors become `_Unreadable`."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 - costs a tenth of a second that only reading a file should pay
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415 - as above
+    from ruamel.yaml import YAML  # a tenth of a second that only reading a file should pay
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # as above
 
     try:
         yield from YAML(typ="safe", pure=True).parse(text)

@@ -1,0 +1,59 @@
+"""Contracts over time: which terms hold at an instant, and by which a period is settled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from contract.model import SECTIONS, Amendment, Contract, Micros
+from contract.moment import first_instant
+from contract.period import Period
+from contract.term import zone_of
+
+
+def begins(contract: Contract, amendment: Amendment) -> Micros:
+    """Return the first instant of an amendment; a date is read in the zone of the contract as first agreed."""
+    return first_instant(amendment.start, zone_of(contract))
+
+
+def at(contract: Contract, instant: Micros) -> Contract:
+    """Return the contract as it is agreed at an instant, without amendments of its own.
+
+    What was amended later leaves it as it was; what was amended before has its latest form.
+    """
+    held = [amendment for amendment in contract.amendments if begins(contract, amendment) <= instant]
+    changes: dict[str, Any] = {}
+    for amendment in held:
+        changes |= {name: value for name in SECTIONS if (value := getattr(amendment, name)) is not None}
+    return contract.model_copy(update=changes | {"amendments": ()})
+
+
+def for_period(contract: Contract, period: Period) -> Contract:
+    """Return the terms that a period is settled by: those agreed at its first instant.
+
+    So an amendment of the SLA or the fee takes effect with the first period that begins on or after its date.
+    """
+    return at(contract, period.start)
+
+
+def canonical(contract: Contract) -> bytes:
+    """Return a contract's terms as canonical JSON: the file's grammar, exact texts, sorted keys, with defaults."""
+    return _canonical(contract.model_dump(mode="json", exclude_none=True))
+
+
+def terms_digest(contract: Contract, period: Period) -> str:
+    """Return `sha256:…` of what a period's settlement depends on: the SLA, the term, the fee and the measuring.
+
+    Two files that say the same have the same digest, whatever their layout. A name, a contact or a later amendment
+    changes nothing.
+    """
+    terms = for_period(contract, period)
+    data = terms.model_dump(mode="json", exclude_none=True, include={"contract", "term", "sla", "monitor", "billing"})
+    holidays = terms.sla_holidays
+    data["holidays"] = holidays.model_dump(mode="json", exclude_none=True) if holidays is not None else None
+    return f"sha256:{hashlib.sha256(_canonical(data)).hexdigest()}"
+
+
+def _canonical(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
