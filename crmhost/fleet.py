@@ -1,0 +1,134 @@
+"""The fleet: a folder with `crmhost.yaml`, `contracts/`, `secrets/`, and what this machine measured in `.crmhost/`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crm.errors import CrmhostError
+from crmhost.settings import Settings
+
+if TYPE_CHECKING:
+    from contract.model import Contract
+    from contract.parse import Parsed
+    from crmhost.vault import Vault
+
+SETTINGS = "crmhost.yaml"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """One fleet; nothing is read before it is asked for."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Return what crmhost.yaml says; raises CrmhostError with every mistake in it."""
+        return read_settings(self.folder / SETTINGS)
+
+    @property
+    def state(self) -> Path:
+        """Return the folder of what this machine keeps: the store of spans, the ledger, logs."""
+        return self.folder / ".crmhost"
+
+    @property
+    def store(self) -> Path:
+        """Return the SQLite file of spans and the ledger."""
+        return self.state / "crmhost.sqlite3"
+
+    @property
+    def known_hosts(self) -> Path:
+        """Return the file of the host keys that this fleet trusts."""
+        return self.folder / "known_hosts"
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Return the fleet's secrets."""
+        from crmhost.vault import Vault
+
+        return Vault(self.folder / "secrets", self.settings.recipients, self.environment)
+
+    def contract_file(self, name: str) -> Path:
+        """Return where the contract of that name is, or would be."""
+        return self.folder / "contracts" / f"{name}.yaml"
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the contracts, sorted."""
+        return tuple(sorted(path.stem for path in (self.folder / "contracts").glob("*.yaml")))
+
+    def shown(self, path: Path) -> str:
+        """Return a path as errors name it: relative to the fleet where it lies in it."""
+        return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else str(path)
+
+    def contract(self, name: str) -> Contract:
+        """Return the contract; raises CrmhostError with every mistake, or when there is none of that name."""
+        path = self.contract_file(name)
+        if not path.is_file():
+            near = difflib.get_close_matches(name, self.names(), 1)
+            raise CrmhostError(
+                f"{path}: there is no such contract",
+                f"Did you mean {near[0]}?" if near else f"Make it: crmhost init {name}",
+            )
+        parsed = parse_file(path, self.shown(path))
+        if parsed.contract is None:
+            raise CrmhostError("\n".join(str(problem) for problem in parsed.errors), "Mend these, then: crmhost check")
+        return parsed.contract
+
+
+def find_fleet(named: str | None, here: Path, environment: Mapping[str, str]) -> Fleet:
+    """Return the fleet of that folder, else the nearest one upward from `here`; raises CrmhostError for none."""
+    if named is not None:
+        folder = (here / named).resolve()
+        if not (folder / SETTINGS).is_file():
+            raise CrmhostError(f"{folder}: is no fleet: it has no {SETTINGS}", f"Make one: crmhost --fleet {named} init")
+        return Fleet(folder, environment)
+    for folder in (here, *here.parents):
+        if (folder / SETTINGS).is_file():
+            return Fleet(folder.resolve(), environment)
+    raise CrmhostError(
+        f"{here}: is not in a fleet: neither this folder nor one above has a {SETTINGS}",
+        "Make one here: crmhost init, or name one: crmhost --fleet FOLDER …",
+    )
+
+
+def parse_file(path: Path, shown: str) -> Parsed:
+    """Return what a contract file says and what is wrong with it; raises CrmhostError when it cannot be read."""
+    from contract.parse import parse
+    from contract.source import MAX_BYTES
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+            size = len(data) if len(data) <= MAX_BYTES else path.stat().st_size
+    except OSError as error:
+        raise CrmhostError(f"{path}: cannot be read: {error.strerror}", "Check its name and its rights.") from error
+    return parse(data.ljust(min(size, 2 * MAX_BYTES), b" "), shown)
+
+
+def read_settings(path: Path) -> Settings:
+    """Return what a fleet's settings file says; raises CrmhostError with every mistake in it."""
+    from pydantic import ValidationError
+
+    from contract.explain import finding
+    from contract.problem import Problem, path_text
+    from contract.source import plain_data, read
+
+    try:
+        source = read(path.read_bytes(), path.name)
+    except OSError as error:
+        raise CrmhostError(f"{path}: cannot be read: {error.strerror}") from error
+    problems = list(source.problems)
+    if source.root is not None and not problems:
+        try:
+            return Settings.model_validate(plain_data(source.root), by_alias=True, by_name=False)
+        except ValidationError as error:
+            for one in error.errors():
+                found = finding(one, source.root, (Settings,))
+                problems.append(Problem(path.name, 1, path_text(found.path), found.found or "another text", found.remedy))
+    raise CrmhostError("\n".join(str(problem) for problem in problems), f"Mend {path}.")
