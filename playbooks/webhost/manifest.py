@@ -34,11 +34,16 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A release as the host keeps it; `artifact` is a digest."""
+    """A release as the host keeps it.
+
+    artifact: its digest; listen: `host:port` of its web process; candidate: the web process as it runs on a spare port.
+    """
 
     release: Release
     artifact: str
+    listen: str
     processes: tuple[Runs, ...]
+    candidate: Runs
     jobs: tuple[Timed, ...]
 
 
@@ -59,7 +64,9 @@ def decode(text: str, path: str) -> Manifest:
         return Manifest(
             release=Release(**{name: str(raw["release"][name]) for name in ("recipe", "version", "config", "schema")}),
             artifact=str(raw["artifact"]),
-            processes=tuple(Runs(str(p["name"]), _filled(p["run"]), int(p["stop"])) for p in raw["processes"]),
+            listen=str(raw["listen"]),
+            processes=tuple(_runs(process) for process in raw["processes"]),
+            candidate=_runs(raw["candidate"]),
             jobs=tuple(Timed(str(j["name"]), _filled(j["run"]), int(j["every"])) for j in raw["jobs"]),
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -67,6 +74,10 @@ def decode(text: str, path: str) -> Manifest:
             f"{path} is not a release's manifest ({type(error).__name__}: {error})",
             "run `crmhost deploy` again: it writes the file anew",
         ) from error
+
+
+def _runs(raw: Mapping[str, Any]) -> Runs:
+    return Runs(str(raw["name"]), _filled(raw["run"]), int(raw["stop"]))
 
 
 def _filled(raw: Mapping[str, Any]) -> Filled:

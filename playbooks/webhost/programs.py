@@ -31,7 +31,7 @@ def program(name: Program, python: str | Sh, *args: str) -> Sh:
     folder = resources.files(_PACKAGE)
     modules = [(f"{_PACKAGE}.{part}", (folder / f"{part}.py").read_text("utf-8")) for part in _NEEDS[name]]
     return sh(
-        "{python} -I -c {loader} {modules} {args}",
+        "{python} -I -S -c {loader} {modules} {args}",
         python=python,
         loader=_LOADER,
         modules=json.dumps(modules),

@@ -59,7 +59,7 @@ def release_of(want: Want) -> Release:
 
 
 def template_key(want: Want, artifact: str) -> str:
-    """Return the name of the initialised database that this contract can start from."""
+    """Return the name of the initialised database that this contract can start from; begins with its artifact's."""
     recipe = want.recipe
     missing = sorted(set(recipe.seed) - want.slots.keys())
     if missing:
@@ -70,7 +70,7 @@ def template_key(want: Want, artifact: str) -> str:
         for step in recipe.steps
         if step.phase == "initialise" and not step.each_release
     ]
-    return f"{recipe.id}-{want.version}-{_digest([artifact, recipe.schema(want.version), seed, steps])[:16]}"
+    return f"{artifact}-{_digest([recipe.id, want.version, recipe.schema(want.version), seed, steps])[:16]}"
 
 
 def _digest(value: object) -> str:

@@ -40,6 +40,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
             env={**os.environ, **spec["env"]},
             cwd=spec["cwd"],
             check=False,
+            close_fds=False,  # the lock's descriptor: whoever is at work on the database holds it
         )
         code, output = done.returncode, done.stdout.decode(errors="replace")
     except OSError as error:

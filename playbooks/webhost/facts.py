@@ -1,0 +1,211 @@
+"""What the driver must know of a contract's place on the host, asked in the same round trip as everything else.
+
+Two kinds that only ask: `record` (the steps in the customer's database) and `place` (releases, who serves, what the
+host serves as files). Neither is ever converged by a batch: steps are run one by one, and a place has no wish.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from crm.errors import HostError
+from crm.plan import Change
+from playbooks.kind import Account, Act, Row
+from playbooks.shell import Sh, lines, sh
+from playbooks.webhost.layout import Layout
+from playbooks.webhost.manifest import Manifest, decode
+from playbooks.webhost.programs import program
+from playbooks.webhost.steps import Records, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A release that lies on the host. proven: when it last passed every gate (UTC, ISO 8601), or empty."""
+
+    manifest: Manifest
+    proven: str
+
+    @property
+    def id(self) -> str:
+        """Return the release's name."""
+        return self.manifest.release.id
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What lies in the contract's folder.
+
+    serving: the id of the release that `current` names; kept: newest proof first, then what never served; torn: ids of
+    folders without a manifest that can be read; document_root: where the host's own answer to that path leads.
+    """
+
+    serving: str | None
+    kept: tuple[Kept, ...]
+    torn: tuple[str, ...]
+    document_root: str | None
+
+    def find(self, release_id: str | None) -> Kept | None:
+        """Return the kept release of that name."""
+        return next((kept for kept in self.kept if kept.id == release_id), None)
+
+    def before(self, release_id: str) -> Kept | None:
+        """Return the proven release that served last, other than this one."""
+        return next((kept for kept in self.kept if kept.id != release_id and kept.proven), None)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceWanted:
+    """Where to look: the contract's layout, and the document root as the contract writes it."""
+
+    layout: Layout
+    document_root: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceKind:
+    """Reads the contract's folder."""
+
+    name: str = "place"
+    account: Account = "login"
+
+    def ask(self, wants: Mapping[str, PlaceWanted]) -> Sh:
+        """Print rows KEY WHAT VALUE… for each place."""
+        return lines(*(self._ask(key, want) for key, want in wants.items()))
+
+    def read(self, rows: Sequence[Row]) -> Mapping[str, Place]:
+        """Return each place; raises HostError for a row of another shape."""
+        by_key: dict[str, list[Row]] = {}
+        for row in rows:
+            by_key.setdefault(row[0], []).append(row[1:])
+        return {key: _place(key, found) for key, found in by_key.items()}
+
+    def diff(self, key: str, want: PlaceWanted | None, seen: Place | None) -> Change | None:  # noqa: ARG002 - see above
+        """Return None: a place is what it is."""
+        return None
+
+    def act(self, key: str, want: PlaceWanted | None, seen: Place | None) -> Act:
+        """Raise: nothing ever differs."""
+        raise NotImplementedError(key, want, seen)
+
+    def _ask(self, key: str, want: PlaceWanted) -> Sh:
+        layout = want.layout
+        root = want.document_root
+        served = (
+            sh(":")
+            if root is None
+            else sh(
+                'row {key} document-root "$(cd {root} 2>/dev/null && pwd -P)"',
+                key=key,
+                root=posixpath.join(layout.home, root),
+            )
+        )
+        return sh(
+            """\
+row {key} serving "$(readlink {current} 2>/dev/null)"
+for folder in {releases}/*/; do
+  [ -d "$folder" ] || continue
+  folder=${{folder%/}}
+  row {key} release "${{folder##*/}}" "$(cat "$folder/release.json" 2>/dev/null)" "$(cat "$folder/proven" 2>/dev/null)"
+done
+{served}""",
+            key=key,
+            current=layout.current,
+            releases=layout.releases,
+            served=served,
+        )
+
+
+def _place(key: str, rows: Sequence[Row]) -> Place:
+    serving: str | None = None
+    document_root: str | None = None
+    kept: list[Kept] = []
+    torn: list[str] = []
+    for row in rows:
+        match row:
+            case ("serving", link):
+                serving = posixpath.basename(link) or None
+            case ("document-root", path):
+                document_root = path or None
+            case ("release", name, text, proven):
+                _release(key, name, text, proven.strip(), kept, torn)
+            case _:
+                raise HostError(f"{key}: the host answered {row!r} about its releases", "run the command again")
+    kept.sort(key=lambda one: (one.proven, one.id), reverse=True)
+    return Place(serving, tuple(kept), tuple(torn), document_root)
+
+
+def _release(key: str, name: str, text: str, proven: str, kept: list[Kept], torn: list[str]) -> None:
+    try:
+        manifest = decode(text, f"{key}/releases/{name}/release.json")
+    except HostError:
+        torn.append(name)
+        return
+    if manifest.release.id == name:
+        kept.append(Kept(manifest, proven))
+    else:
+        torn.append(name)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKind:
+    """Reads the records of a contract's steps; the key is the database's path."""
+
+    artifacts: str
+    """The folder of the artifacts, any of whose interpreters will do; else the host's own, where it is new enough."""
+    name: str = "record"
+    account: Account = "login"
+
+    def ask(self, wants: Mapping[str, str]) -> Sh:
+        """Print a row PATH FOUND TEXT for each database; the wants are their absolute paths."""
+        asks = [
+            sh(
+                """\
+if [ ! -e {db} ]; then row {key} none
+elif [ -z "$python" ]; then row {key} no-python
+else row {key} found "$({read} 2>&1)"; fi""",
+                key=key,
+                db=db,
+                read=program("records", Sh('"$python"'), "read", db),
+            )
+            for key, db in wants.items()
+        ]
+        find = sh(
+            """\
+python=
+for p in {artifacts}/*/bin/python; do
+  if [ -x "$p" ]; then python=$p; break; fi
+done
+if [ -z "$python" ] && python3 -c 'import sqlite3, sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
+  python=python3
+fi""",
+            artifacts=self.artifacts,
+        )
+        return lines(find, *asks)
+
+    def read(self, rows: Sequence[Row]) -> Mapping[str, Records]:
+        """Return the records of each database; raises HostError when one is there and cannot be read."""
+        seen: dict[str, Records] = {}
+        for row in rows:
+            match row:
+                case (key, "none"):
+                    seen[key] = Records({})
+                case (key, "found", text):
+                    seen[key] = parse(text, key)
+                case (key, "no-python"):
+                    raise HostError(
+                        f"{key} is there, and the host has no Python ≥ 3.9 to read its records with",
+                        "install python3 on the host",
+                    )
+                case _:
+                    raise HostError(f"the host answered {row!r} about its records", "run the command again")
+        return seen
+
+    def diff(self, key: str, want: str | None, seen: Records | None) -> Change | None:  # noqa: ARG002 - see above
+        """Return None: what is due is decided for all steps together."""
+        return None
+
+    def act(self, key: str, want: str | None, seen: Records | None) -> Act:
+        """Raise: nothing ever differs."""
+        raise NotImplementedError(key, want, seen)

@@ -1,0 +1,99 @@
+"""What leaves the host: releases past those kept for rollback, what nobody uses any more, or all of a contract."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+
+from playbooks.shell import Sh, lines, sh
+from playbooks.webhost.facts import Kept, Place
+from playbooks.webhost.layout import Layout
+from playbooks.webhost.programs import program
+
+KEEP = 3
+"""How many proven releases stay, the serving one among them."""
+
+
+def past(place: Place, serving: str) -> tuple[str, ...]:
+    """Return the releases to remove once `serving` has proven itself: all but the last few, and failed candidates."""
+    proven = [kept.id for kept in place.kept if kept.proven and kept.id != serving]
+    stay = {serving, *proven[: KEEP - 1]}
+    return (*(kept.id for kept in place.kept if kept.id not in stay), *(name for name in place.torn if name != serving))
+
+
+def artifacts_of(kept: Sequence[Kept]) -> tuple[str, ...]:
+    """Return the digests of the releases' artifacts, each once."""
+    return tuple(sorted({one.manifest.artifact for one in kept}))
+
+
+def drop_release(layout: Layout, kept: Kept, python: str) -> Sh:
+    """Return the script that removes a release; what was derived for it is forgotten first, so that it is made anew."""
+    return lines(
+        sh("if [ -x {python} ]; then {forget}; fi", python=python, forget=_forget(layout, python, kept.id)),
+        sh("rm -rf {folder} {run}", folder=layout.release(kept.id), run=layout.run(kept.manifest.release)),
+    )
+
+
+def drop_torn(layout: Layout, name: str) -> Sh:
+    """Return the script that removes a folder among the releases which is none."""
+    return sh("rm -rf {folder}", folder=layout.release(name))
+
+
+def drop_artifacts(layout: Layout, digests: Sequence[str]) -> Sh:
+    """Return the script that removes those of the artifacts that no release on the account names, with their templates.
+
+    A release's manifest is written before its artifact is looked for, so what is in use is always named. What is being
+    removed is first renamed: a copy that is half gone is never taken for whole.
+    """
+    one = sh(
+        """\
+for digest in {digests}; do
+  if ! grep -qsF "\\"artifact\\": \\"$digest\\"" {account}/*/releases/*/release.json; then
+    rm -f {templates}/"$digest"-*
+    if [ -e {artifacts}/"$digest" ]; then
+      mv {artifacts}/"$digest" {artifacts}/".gone-$digest-$$" && rm -rf {artifacts}/".gone-$digest-$$"
+    fi
+  fi
+done""",
+        digests=digests,
+        account=layout.account,
+        artifacts=layout.artifacts,
+        templates=layout.templates,
+    )
+    return one if digests else sh(":")
+
+
+def drop_contract(layout: Layout, *, keep_data: bool) -> Sh:
+    """Return the script that removes the contract's folder, and the account's where nothing else is in it."""
+    gone = (
+        sh("find {root} -mindepth 1 -maxdepth 1 ! -name data -exec rm -rf {{}} +", root=layout.root)
+        if keep_data
+        else sh("rm -rf {root}", root=layout.root)
+    )
+    return lines(
+        gone,
+        sh(
+            """\
+others=
+for folder in {account}/*; do
+  case $folder in {artifacts}|{templates}) ;; *) if [ -e "$folder" ]; then others=yes; fi ;; esac
+done
+if [ -z "$others" ]; then rm -rf {artifacts} {templates}; rmdir {account} 2>/dev/null || true; fi""",
+            account=layout.account,
+            artifacts=layout.artifacts,
+            templates=layout.templates,
+        ),
+    )
+
+
+def left_over(layout: Layout, *, keep_data: bool) -> Sh:
+    """Return the script that prints what of the contract is still there; nothing is what it should print."""
+    if not keep_data:
+        return sh("if [ -e {root} ]; then find {root} | head -n 20; fi", root=layout.root)
+    return sh(
+        "if [ -d {root} ]; then find {root} -mindepth 1 -maxdepth 1 ! -name data | head -n 20; fi", root=layout.root
+    )
+
+
+def _forget(layout: Layout, python: str, release_id: str) -> Sh:
+    return program("records", python, "forget", posixpath.join(layout.data, "db.sqlite3"), release_id)
