@@ -105,7 +105,8 @@ class Sql:
 class Ask:
     """A question whose answer must match `expect` (a regular expression, searched): exit codes lie.
 
-    The answer is the output of an Exec, the value of a Sql, and for Http `STATUS BODY`, such as `200 <html>…`.
+    The answer is the output of an Exec, the value of a Sql, and for Http `STATUS BODY`, such as `200 <html>…`; a
+    redirect is not followed. What cannot be asked (no such table yet) is an answer that does not match.
     """
 
     how: Exec | Http | Sql
@@ -143,10 +144,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class PipLock:
-    """A virtual environment from a hashed requirements file; `python`: (oldest, first too new), as (3, 10), (3, 15)."""
+    """A virtual environment from a hashed requirements file; `python`: (oldest, first too new), as (3, 10), (3, 15).
+
+    build: a second hashed file with what builds those packages of `lock` that exist only as source. Where it is not
+    empty it is installed first, and `lock` with `--no-build-isolation`; else pip would fetch an unpinned builder.
+    """
 
     lock: str
     python: tuple[tuple[int, int], tuple[int, int]]
+    build: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,3 +253,4 @@ class Recipe:
     path: Callable[[str, str], tuple[str, ...]]
     seed: tuple[Slot, ...] = ()
     evidence: str = ""
+    user_limit: str = ""  # how the CRM itself limits its users; empty: it does not

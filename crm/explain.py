@@ -1,0 +1,145 @@
+"""What a recipe answers, in words: one row for each question that hosting a CRM raises. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from crm.recipe import (
+    Archive,
+    Artifact,
+    Ask,
+    Exec,
+    Http,
+    Phase,
+    PipLock,
+    Recipe,
+    Recorded,
+    Secret,
+    Slotted,
+    Sql,
+    Step,
+    Text,
+)
+
+Row = tuple[str, str]
+_AGAIN = {
+    "safe": "when it was interrupted, it is run once more",
+    "restore": "when it was interrupted, the database goes back to what it was before",
+    "never": "when it was interrupted, a person decides",
+}
+
+
+def explain(recipe: Recipe) -> tuple[Row, ...]:
+    """Return (question, answer) rows for people; nothing in them is secret."""
+    return (*_facts(recipe), *_deploying(recipe), *_keeping(recipe), ("evidence", recipe.evidence or "none"))
+
+
+def _facts(recipe: Recipe) -> tuple[Row, ...]:
+    return (
+        ("id", recipe.id),
+        ("name", recipe.title),
+        ("versions", ", ".join(recipe.versions)),
+        ("licence", recipe.licence),
+        ("may be hosted for others", recipe.may_host),
+        ("runtime", _joined({_runtime(artifact) for artifact in recipe.artifacts.values()})),
+        ("databases", _joined(recipe.databases)),
+        ("suits", _joined(recipe.targets)),
+        ("needs", _joined(recipe.needs)),
+        ("memory", f"{recipe.memory_mb} MB"),
+        ("document root", _document_root(recipe)),
+        ("writable paths", _joined(f"{{data}}/{folder}" for folder in recipe.folders)),
+        ("secrets", _joined(recipe.secrets)),
+    )
+
+
+def _deploying(recipe: Recipe) -> tuple[Row, ...]:
+    return (
+        ("fetch", _joined(f"{version}: {_source(artifact)}" for version, artifact in recipe.artifacts.items())),
+        ("configuration", _joined(f"{file.path} ({file.mode:04o})" for file in recipe.files)),
+        *_steps(recipe, "initialise"),
+        *_steps(recipe, "admin"),
+        ("default accounts", f"refused: {_joined(name for name, _ in recipe.login.default_accounts)}"),
+        ("processes", _joined(f"{process.name}: {_program(process.run)}" for process in recipe.processes)),
+        ("jobs", _joined(f"{job.name}: every {job.every} min {_program(job.run)}" for job in recipe.jobs)),
+        ("is it alive", _ask(recipe.live)),
+        ("does it reach its database", _ask(recipe.ready)),
+        ("active users", f"{_ask(recipe.users)}; own limit: {recipe.user_limit or 'none'}"),
+    )
+
+
+def _keeping(recipe: Recipe) -> tuple[Row, ...]:
+    kept = (*(("database",) if recipe.backup.database else ()), *(f"{{data}}/{path}" for path in recipe.backup.paths))
+    upgrades = _steps(recipe, "upgrade") or (("upgrade", "only to a version of the same schema"),)
+    newest = recipe.versions[-1]
+    return (
+        ("backup", f"{_joined(kept)}; keys: {_joined(recipe.backup.keys)}"),
+        ("schema", _joined(f"{version} needs {recipe.schema(version)}" for version in recipe.versions)),
+        ("upgrade path", _joined(f"{old} → {' → '.join(recipe.path(old, newest))}" for old in recipe.versions[:-1])),
+        *upgrades,
+        ("export", "the backup is all of the customer's data, and its keys open it"),
+        ("purge", "crmhost destroy removes processes, releases, database and folders"),
+    )
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return ", ".join(sorted(parts) if isinstance(parts, set) else parts) or "none"
+
+
+def _runtime(artifact: Artifact) -> str:
+    match artifact:
+        case PipLock(python=(oldest, too_new)):
+            return f"Python ≥ {oldest[0]}.{oldest[1]}, < {too_new[0]}.{too_new[1]}"
+        case Archive():
+            return "that of the archive's code"
+
+
+def _source(artifact: Artifact) -> str:
+    match artifact:
+        case PipLock(lock=lock):
+            packages = sum("==" in line for line in lock.splitlines())
+            return f"virtual environment of {packages} packages pinned by hash"
+        case Archive(url=url, sha256=sha256):
+            return f"{url} with SHA-256 {sha256}"
+
+
+def _document_root(recipe: Recipe) -> str:
+    used = any(file.path.startswith("public/") for file in recipe.files)
+    return "{public}" if used else "none: the web process serves everything"
+
+
+def _steps(recipe: Recipe, phase: Phase) -> tuple[Row, ...]:
+    return tuple((f"{phase}: {step.name}", _step(step)) for step in recipe.steps if step.phase == phase)
+
+
+def _step(step: Step) -> str:
+    guard = "its record says so" if isinstance(step.done, Recorded) else _ask(step.done)
+    often = " (for each release)" if step.each_release else ""
+    return f"{step.summary}{often}; done when {guard}; succeeds with /{step.ok}/; {_AGAIN[step.again]}"
+
+
+def _ask(ask: Ask) -> str:
+    return f"{_way(ask.how)} answers /{ask.expect}/"
+
+
+def _way(way: Exec | Http | Sql) -> str:
+    match way:
+        case Exec():
+            return _program(way)
+        case Http(method=method, path=path):
+            return f"{method} {path}"
+        case Sql(query=query):
+            return query
+
+
+def _program(program: Exec) -> str:
+    stdin = f" < {_text(program.stdin)}" if program.stdin else ""
+    return " ".join(arg.template if isinstance(arg, Slotted) else arg for arg in program.argv) + stdin
+
+
+def _text(text: Text) -> str:
+    shown = (f"<{part.name}>" if isinstance(part, Secret) else _shown(part) for part in text)
+    return "".join(shown).replace("\n", " ").strip()
+
+
+def _shown(part: str | Slotted) -> str:
+    return part.template if isinstance(part, Slotted) else part

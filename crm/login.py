@@ -1,0 +1,129 @@
+"""How a login over HTTP is proven: which form to send, and what an answer means. Pure; `crmhost.login` asks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Literal, TypeAlias
+from urllib.parse import urljoin, urlsplit
+
+from crm.errors import HostError
+from crm.recipe import Login, Secret, Slotted, Text
+
+Outcome: TypeAlias = Literal["accepted", "refused", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A filled form: POST `fields` to `url`. The fields hold a password and are left out of the repr."""
+
+    url: str
+    fields: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What became of the customer's administrator and of the CRM's default accounts, by name."""
+
+    administrator: Outcome
+    defaults: Mapping[str, Outcome]
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the administrator gets in, and nobody with a default account does."""
+        return self.administrator == "accepted" and all(outcome == "refused" for outcome in self.defaults.values())
+
+    @property
+    def text(self) -> str:
+        """Return one line for people."""
+        others = (f"default account {name} {outcome}" for name, outcome in self.defaults.items())
+        return ", ".join((f"administrator {self.administrator}", *others))
+
+
+def fill(login: Login, page_url: str, page: str, name: str, password: str) -> Submission:
+    """Return the page's login form, filled; its hidden fields are sent along.
+
+    `page_url` is where the page came from in the end. Raises HostError when no form of it has the recipe's fields, or
+    when the form would send the password to another server.
+    """
+    for form in _forms(page):
+        if login.form.keys() <= form.names:
+            url = urljoin(page_url, form.action)
+            if _origin(url) != _origin(page_url):
+                raise HostError(
+                    f"{page_url}: its login form sends to {url!r}, which is another server", "No password was sent."
+                )
+            own = {key: _filled(text, name, password) for key, text in login.form.items()}
+            return Submission(url, {**form.hidden, **own})
+    raise HostError(
+        f"{page_url}: found no form with the fields {', '.join(sorted(login.form))}",
+        "Open the page in a browser: is it the CRM's login page, and not that of something before it?",
+    )
+
+
+def judge(login: Login, answer: str) -> Outcome:
+    """Return what `STATUS BODY` of the final page means; `unclear` when it is neither, or both."""
+    success = re.search(login.success, answer, re.DOTALL) is not None
+    failure = re.search(login.failure, answer, re.DOTALL) is not None
+    if success == failure:
+        return "unclear"
+    return "accepted" if success else "refused"
+
+
+@dataclass(slots=True)
+class _Form:
+    action: str
+    names: set[str] = field(default_factory=set)
+    hidden: dict[str, str] = field(default_factory=dict)
+
+
+class _FormReader(HTMLParser):
+    """Collects the forms of a page; an input outside of every form belongs to none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[_Form] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        known = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append(_Form(known.get("action", "")))
+            self._inside = True
+        elif tag == "input" and self._inside and known.get("name"):
+            form = self.forms[-1]
+            form.names.add(known["name"])
+            if known.get("type", "").lower() == "hidden":
+                form.hidden[known["name"]] = known.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._inside = False
+
+
+def _forms(page: str) -> list[_Form]:
+    reader = _FormReader()
+    reader.feed(page)
+    reader.close()
+    return reader.forms
+
+
+def _filled(text: Text, name: str, password: str) -> str:
+    return "".join(_part(part, name, password) for part in text)
+
+
+def _part(part: str | Slotted | Secret, name: str, password: str) -> str:
+    match part:
+        case Secret():
+            return password
+        case Slotted():
+            return part.fill({"admin": name, "email": name})
+        case _:
+            return part
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc

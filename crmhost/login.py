@@ -1,0 +1,61 @@
+"""Prove over HTTP, at the customer's URL, that the administrator can log in and that no default account can."""
+
+from __future__ import annotations
+
+import http.client
+import http.cookiejar
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from crm.errors import HostError
+from crm.login import Outcome, Proof, fill, judge
+from crm.recipe import Login, Recipe
+
+_MOST = 5 * 2**20
+"""No login page has more bytes; what lies behind them is not read."""
+
+
+def prove(recipe: Recipe, url: str, name: str, password: str, *, timeout: float = 30) -> Proof:
+    """Log in as the administrator, then try each default account, every one with a browser's empty cookie jar.
+
+    `url` is the customer's, http or https; `timeout` is in seconds for each request. Raises HostError when the site
+    does not answer or shows no login form.
+    """
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise HostError(f"{url}: found no http or https URL", "Write crm.url as https://crm.example.com/")
+    page = url.rstrip("/") + recipe.login.path
+    defaults = {
+        account: _attempt(recipe.login, page, account, known, timeout)
+        for account, known in recipe.login.default_accounts
+    }
+    return Proof(_attempt(recipe.login, page, name, password, timeout), defaults)
+
+
+def _attempt(login: Login, page: str, name: str, password: str, timeout: float) -> Outcome:
+    jar = http.cookiejar.CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    at, _, body = _open(browser, urllib.request.Request(page), timeout)  # noqa: S310 - prove() checked the scheme
+    form = fill(login, at, body, name, password)
+    data = urllib.parse.urlencode(form.fields).encode()
+    # Some CRMs take a login form only from their own page, and tell it by the Referer.
+    request = urllib.request.Request(form.url, data, {"Referer": at})  # noqa: S310 - the origin of the page
+    _, status, body = _open(browser, request, timeout)
+    return judge(login, f"{status} {body}")
+
+
+def _open(
+    browser: urllib.request.OpenerDirector, request: urllib.request.Request, timeout: float
+) -> tuple[str, int, str]:
+    """Return the final URL, its status and body; an error status is an answer like any other."""
+    try:
+        try:
+            response = browser.open(request, timeout=timeout)
+        except urllib.error.HTTPError as error:
+            response = error
+        with response:
+            return response.url, response.status, response.read(_MOST).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as problem:
+        raise HostError(
+            f"{request.full_url} did not answer: {problem}", "Is the process up? crmhost status, crmhost logs"
+        ) from problem
