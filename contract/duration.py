@@ -113,8 +113,9 @@ def length(value: object) -> Micros | CalendarDuration:
         return value
     if isinstance(value, str) and (match := _LENGTH.fullmatch(value.strip())) and match[2] not in _UNITS:
         count, unit = _parts(value, _CALENDAR, CALENDAR)
-        if count.denominator != 1 or not 1 <= count <= 1200:
-            raise wrong("write a whole number of months or years, from 1 to 1200")
+        most = 100 if "year" in unit else 1200
+        if count.denominator != 1 or not 1 <= count <= most:
+            raise wrong(f"write a whole number, from 1 to {most}")
         name = cast(Literal["month", "year", "jalali-month", "jalali-year"], _CALENDAR[unit])
         return CalendarDuration(count.numerator, name)
     return some_duration(value)

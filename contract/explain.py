@@ -94,11 +94,11 @@ def _structural(kind: str, context: dict[str, Any], path: Path, node: Node | Non
         return Finding(path, f"write keys and values; the keys here are {_listed(_keys(at))}")
     if kind == "too_short":
         return Finding(path, "write at least one", "an empty list")
-    remedies = {
-        "literal_error": _choice(context.get("expected", ""), node),
-        "tuple_type": "write a list, as in [one, two]",
-    }
-    return Finding(path, remedies.get(kind, "write what the schema asks for; `crmhost schema` prints it"))
+    if kind == "literal_error":
+        return Finding(path, _choice(context["expected"], node))
+    if kind == "tuple_type":
+        return Finding(path, "write a list, as in [one, two]")
+    return Finding(path, "write what `crmhost schema` prints for this key")
 
 
 def _no_such_choice(path: Path, node: Node | None) -> Finding:

@@ -3,7 +3,16 @@
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, PlainSerializer, PlainValidator, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from contract.base import Model, wrong
 from contract.duration import Duration, Micros, SomeDuration, duration_text, some_duration
@@ -16,10 +25,17 @@ from contract.ratio import CapPercent, Factor, Percent, Share
 Of: TypeAlias = Literal["downtime", "excess"]
 
 
+def _month(value: Any) -> Any:  # noqa: ANN401 - pydantic gives whatever the caller gave
+    if isinstance(value, str) and value != "month":
+        calendar = "jalali" if "jalali" in value else "gregorian"
+        raise wrong(f"write 'every: month' and 'calendar: {calendar}'")
+    return value
+
+
 class MonthPeriod(Model):
     """Calendar months, Gregorian or Jalali, that begin at local midnight of `timezone` (an IANA name)."""
 
-    every: Literal["month"] = Field("month", description="The length of a period")
+    every: Annotated[Literal["month"], BeforeValidator(_month)] = Field("month", description="The length of a period")
     calendar: Literal["gregorian", "jalali"] = Field("gregorian", description="Whose months")
     timezone: ZoneName = Field(description="Where months begin")
 
@@ -46,9 +62,8 @@ class CyclePeriod(Model):
 def _which_period(value: Any) -> str | None:  # noqa: ANN401 - pydantic gives whatever the caller gave
     if not isinstance(value, dict):
         return type(value).__name__
-    if "every" not in value:
-        return "CyclePeriod" if "from" in value else "MonthPeriod"
-    return "MonthPeriod" if value["every"] in {"month", "jalali-month"} or "calendar" in value else "CyclePeriod"
+    every = value.get("every", "" if "from" in value else "month")
+    return "MonthPeriod" if "calendar" in value or "month" in str(every) else "CyclePeriod"
 
 
 PeriodSpec: TypeAlias = Annotated[

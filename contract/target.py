@@ -12,7 +12,7 @@ class CrmChoice(Model):
     """Which CRM, at which exact version, and the URL that the customer uses."""
 
     recipe: Label = Field(description="The CRM's recipe, as `crmhost recipes` lists it")
-    version: ExactVersion = Field(description="Its exact version")
+    version: ExactVersion = Field("", description="Its exact version; only a service run by others has none")
     url: Url = Field(description="What the customer opens, and what is measured")
 
 

@@ -1,0 +1,66 @@
+"""Promises that a contract can make and this version of crmhost does not keep: warnings, never silence."""
+
+from collections.abc import Iterator
+
+from contract.explain import Finding
+from contract.sections import Sections
+
+_PROMISES: tuple[tuple[str, str], ...] = (
+    ("installation.how", "it installs over SSH alone"),
+    ("installation.acceptance", "it keeps no acceptance records"),
+    ("support.ticket-answer", "it does not time tickets"),
+    ("support.complaint", "it does not time complaints"),
+    ("support.channels", "it has no help desk"),
+    ("support.emergencies", "it calls nobody"),
+    ("support.packages", "it keeps no account of support time"),
+    ("licence.users", "it does not count users"),
+    ("licence.devices", "it does not count devices"),
+    ("licence.regions", "it does not look where users are"),
+    ("data-protection.backup", "it makes no backups on a schedule"),
+    ("data-protection.encrypt.at-rest", "it does not encrypt storage"),
+    ("data-protection.encrypt.in-transit", "it sets up no certificates"),
+    ("data-protection.access", "it does not manage the hosting company's own access"),
+    ("data-protection.breach", "it does not track breaches"),
+    ("data-protection.used-for", "it cannot see what else data is used for"),
+    ("data-protection.shared-with", "it cannot see whom data is passed to"),
+    ("data-protection.kept", "it deletes nothing by itself"),
+    ("care.updates", "it updates only when the file names another version"),
+    ("care.update-notice", "it sends no notices"),
+    ("care.checks", "it checks availability alone"),
+    ("care.tuning", "it tunes nothing"),
+    ("training", "it teaches nobody"),
+    ("term.renewal-notice", "it sends no notices"),
+    ("billing.payment", "it takes no payments"),
+    ("billing.legal-invoice", "it writes no invoices"),
+)
+_LATER_TARGETS = {"lan": "a server in the customer's network", "cloud": "a Docker host"}
+
+
+def check(sections: Sections) -> Iterator[Finding]:
+    """Yield the promises that are made and not kept yet."""
+    for path, reason in _PROMISES:
+        keys = path.split(".")
+        if _promised(sections, keys):
+            yield Finding(
+                tuple(keys), "keep it by other means", f"a promise that crmhost does not keep yet: {reason}", "warning"
+            )
+    target = sections.target
+    if target is not None and target.kind in _LATER_TARGETS:
+        where = _LATER_TARGETS[target.kind]
+        yield Finding(
+            ("target", "kind"),
+            "the contract can be measured, not deployed",
+            f"{where}, which crmhost cannot deploy to yet",
+            "warning",
+        )
+
+
+def _promised(sections: Sections, keys: list[str]) -> bool:
+    """Return whether a promise is made: something is there, and it is not `false` or an empty list."""
+    value: object = sections
+    for key in keys:
+        value = getattr(value, key.replace("-", "_"), None)
+        if value is None:
+            return False
+    written = not isinstance(value, tuple) or keys == ["data-protection", "shared-with"] or bool(value)
+    return value is not False and written
