@@ -86,7 +86,9 @@ def find_fleet(named: str | None, here: Path, environment: Mapping[str, str]) ->
     if named is not None:
         folder = (here / named).resolve()
         if not (folder / SETTINGS).is_file():
-            raise CrmhostError(f"{folder}: is no fleet: it has no {SETTINGS}", f"Make one: crmhost --fleet {named} init")
+            raise CrmhostError(
+                f"{folder}: is no fleet: it has no {SETTINGS}", f"Make one: crmhost --fleet {named} init"
+            )
         return Fleet(folder, environment)
     for folder in (here, *here.parents):
         if (folder / SETTINGS).is_file():
@@ -105,10 +107,9 @@ def parse_file(path: Path, shown: str) -> Parsed:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-            size = len(data) if len(data) <= MAX_BYTES else path.stat().st_size
     except OSError as error:
         raise CrmhostError(f"{path}: cannot be read: {error.strerror}", "Check its name and its rights.") from error
-    return parse(data.ljust(min(size, 2 * MAX_BYTES), b" "), shown)
+    return parse(data, shown)
 
 
 def read_settings(path: Path) -> Settings:
@@ -130,5 +131,7 @@ def read_settings(path: Path) -> Settings:
         except ValidationError as error:
             for one in error.errors():
                 found = finding(one, source.root, (Settings,))
-                problems.append(Problem(path.name, 1, path_text(found.path), found.found or "another text", found.remedy))
+                problems.append(
+                    Problem(path.name, 1, path_text(found.path), found.found or "another text", found.remedy)
+                )
     raise CrmhostError("\n".join(str(problem) for problem in problems), f"Mend {path}.")

@@ -145,8 +145,8 @@ class People:
     def _begin(self, text: str) -> None:
         self.close()
         if self._stream.isatty():
-            from rich.console import Console  # noqa: PLC0415 -- costs 50 ms, and only a terminal has use for it
-            from rich.markup import escape  # noqa: PLC0415 -- as above
+            from rich.console import Console
+            from rich.markup import escape
 
             self._spinner = Console(file=self._stream).status(escape(text))
             self._spinner.start()

@@ -26,6 +26,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("deploy", "Deploying", "Plan, confirm, converge, gate, switch."),
     Verb("status", "Deploying", "Show what runs now."),
     Verb("logs", "Deploying", "Show the log of a CRM's process."),
+    Verb("login", "Deploying", "Prove that the administrator can log in, and no default account."),
     Verb("exec", "Deploying", "Run a command in the CRM's environment."),
     Verb("rollback", "Deploying", "Let an earlier release of the same schema serve again."),
     Verb("destroy", "Deploying", "Remove a customer's CRM from its host."),
