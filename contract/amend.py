@@ -49,9 +49,17 @@ def terms_digest(contract: Contract, period: Period) -> str:
     changes nothing.
     """
     terms = for_period(contract, period)
-    data = terms.model_dump(mode="json", exclude_none=True, include={"contract", "term", "sla", "monitor", "billing"})
-    holidays = terms.sla_holidays
-    data["holidays"] = holidays.model_dump(mode="json", exclude_none=True) if holidays is not None else None
+    parts = {
+        "term": terms.term,
+        "sla": terms.sla,
+        "holidays": terms.sla_holidays,
+        "monitor": terms.monitor,
+        "billing": terms.billing,
+    }
+    data: dict[str, Any] = {
+        name: part.model_dump(mode="json", exclude_none=True) for name, part in parts.items() if part is not None
+    }
+    data["contract"] = terms.contract
     return f"sha256:{hashlib.sha256(_canonical(data)).hexdigest()}"
 
 

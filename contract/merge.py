@@ -94,7 +94,7 @@ def _amended(index: int, item: Mapping, base: Mapping, start: Moment | None) -> 
     amendment = None
     if start is not None and not wrong:
         values = sections.values()
-        amendment = Amendment(start=start, **{KEYS[key]: values[KEYS[key]] for key in changes})
+        amendment = Amendment.model_construct(start=start, **{KEYS[key]: values[KEYS[key]] for key in changes})
     return Amended(index, item.line, frozenset(changes), merged, findings, amendment)
 
 

@@ -121,6 +121,39 @@ class Billing(Model):
     legal_invoice: YesNo = Field(False, description="Whether a legal invoice is issued")  # noqa: FBT003 - a field's default
 
 
+class Terms(Model):
+    """What a contract says at one instant: a file without its amendments."""
+
+    contract: ContractId = Field(description="The contract's id; its file has the same name")
+    customer: Customer = Field(description="Whose contract it is")
+    crm: CrmChoice = Field(description="Which CRM")
+    target: Target = Field(description="Where it runs")
+    term: Term = Field(default_factory=Term, description="When the contract binds")
+    sla: Sla | None = Field(None, description="The availability promise")
+    installation: Installation | None = Field(None, description="Where and how it is installed and accepted")
+    support: Support | None = Field(None, description="When and how help is given")
+    licence: Licence | None = Field(None, description="The scope of use")
+    data_protection: DataProtection | None = Field(None, description="How data is kept and used")
+    care: Care | None = Field(None, description="What is done while the service runs")
+    training: Training | None = Field(None, description="What is taught")
+    monitor: Monitor = Field(default_factory=Monitor, description="How the promise is measured")
+    billing: Billing | None = Field(None, description="Where credits go, and what is paid")
+
+    @property
+    def id(self) -> str:
+        """The contract's id."""
+        return self.contract
+
+    @property
+    def sla_holidays(self) -> Holidays | None:
+        """The holidays that the SLA's hours leave out: its own, or else the support's."""
+        if self.sla is None or self.sla.hours is None:
+            return None
+        if self.sla.holidays is not None:
+            return self.sla.holidays
+        return self.support.holidays if self.support else None
+
+
 class Amendment(Model):
     """A change from a date on. Python code gives whole sections; a file gives only what changes.
 
@@ -143,38 +176,10 @@ class Amendment(Model):
     billing: Billing | None = Field(None, description="Billing, as changed")
 
 
-class Contract(Model):
-    """One customer's contract."""
+class Contract(Terms):
+    """One customer's contract, with its amendments in the order of their dates."""
 
-    contract: ContractId = Field(description="The contract's id; its file has the same name")
-    customer: Customer = Field(description="Whose contract it is")
-    crm: CrmChoice = Field(description="Which CRM")
-    target: Target = Field(description="Where it runs")
-    term: Term = Field(default_factory=Term, description="When the contract binds")
-    sla: Sla | None = Field(None, description="The availability promise")
-    installation: Installation | None = Field(None, description="Where and how it is installed and accepted")
-    support: Support | None = Field(None, description="When and how help is given")
-    licence: Licence | None = Field(None, description="The scope of use")
-    data_protection: DataProtection | None = Field(None, description="How data is kept and used")
-    care: Care | None = Field(None, description="What is done while the service runs")
-    training: Training | None = Field(None, description="What is taught")
-    monitor: Monitor = Field(default_factory=Monitor, description="How the promise is measured")
-    billing: Billing | None = Field(None, description="Where credits go, and what is paid")
     amendments: tuple[Amendment, ...] = Field((), description="Changes, each from its date on")
-
-    @property
-    def id(self) -> str:
-        """The contract's id."""
-        return self.contract
-
-    @property
-    def sla_holidays(self) -> Holidays | None:
-        """The holidays that the SLA's hours leave out: its own, or else the support's."""
-        if self.sla is None or self.sla.hours is None:
-            return None
-        if self.sla.holidays is not None:
-            return self.sla.holidays
-        return self.support.holidays if self.support else None
 
 
 SECTIONS: tuple[str, ...] = tuple(name for name in Amendment.model_fields if name != "start")
@@ -219,6 +224,7 @@ __all__ = [
     "Support",
     "Target",
     "Term",
+    "Terms",
     "Tier",
     "Tiers",
     "Training",

@@ -57,7 +57,7 @@ def parse(text: bytes, file: str) -> Parsed:
     unique = tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
     if any(problem.severity == "error" for problem in unique):
         return Parsed(None, unique)
-    return Parsed(Contract(**sections.values(), amendments=made), unique)
+    return Parsed(Contract.model_construct(**sections.values(), amendments=made), unique)
 
 
 def read_file(path: FilePath) -> Parsed:

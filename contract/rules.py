@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contract import odd, unkept
 from contract.duration import SECOND, duration_text
 from contract.explain import Finding, did_you_mean
-from contract.holidays import Holidays, known_countries
+from contract.holidays import COUNTRIES, Holidays
 from contract.model import Amendment, Fee, Micros, Money
 from contract.moment import first_instant, instant_text, zone
 from contract.sections import Sections
@@ -207,7 +207,7 @@ def _holidays(sections: Sections) -> Iterator[Finding]:
         (("sla", "holidays"), sections.sla.holidays if sections.sla is not None else None),
         (("support", "holidays"), sections.support.holidays if sections.support is not None else None),
     ):
-        if isinstance(choice, Holidays) and choice.country is not None and choice.country not in known_countries():
+        if isinstance(choice, Holidays) and choice.country is not None and choice.country not in COUNTRIES:
             remedy = "its holidays are not known: write '{add: [2026-02-17, …]}' with each day"
             yield Finding(path, remedy, f"the country {choice.country}")
 

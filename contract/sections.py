@@ -11,7 +11,6 @@ from contract.model import (
     SECTIONS,
     Billing,
     Care,
-    Contract,
     CrmChoice,
     Customer,
     DataProtection,
@@ -22,6 +21,7 @@ from contract.model import (
     Support,
     Target,
     Term,
+    Terms,
     Training,
 )
 from contract.source import Mapping, plain_data
@@ -63,13 +63,13 @@ def read_sections(root: Mapping) -> tuple[Sections, tuple[Finding, ...]]:
     data = plain_data(root)
     written = frozenset(KEYS[key] for key in root.items if key in KEYS)
     try:
-        whole = Contract.model_validate(data, by_alias=True, by_name=False)
+        whole = Terms.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
     else:
         found = {name: getattr(whole, name) for name in KEYS.values()}
         return Sections(**found, written=written), ()
-    findings = tuple(dict.fromkeys(finding(one, root, (Contract,)) for one in errors))
+    findings = tuple(dict.fromkeys(finding(one, root, (Terms,)) for one in errors))
     broken = frozenset(KEYS[str(one["loc"][0])] for one in errors if one["loc"] and str(one["loc"][0]) in KEYS)
     return Sections(**_readable(data, broken), broken=broken, written=written), findings
 
@@ -78,7 +78,7 @@ def _readable(data: dict[str, Any], broken: frozenset[str]) -> dict[str, Any]:
     """Return the sections that have no mistakes, defaults for those that are not written."""
     found: dict[str, Any] = {}
     for key, name in KEYS.items():
-        field = Contract.model_fields[name]
+        field = Terms.model_fields[name]
         if name in broken:
             continue
         if key in data:
