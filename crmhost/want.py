@@ -66,7 +66,7 @@ def make_want(contract: Contract, recipe: Recipe, secrets: Mapping[str, str], fi
         "admin": ADMIN,
         "email": _email(contract, parts.hostname or "localhost"),
     }
-    return Want(contract.contract, recipe, contract.crm.version, slots, dict(secrets))
+    return Want(contract.id, recipe, contract.crm.version, slots, dict(secrets))
 
 
 def _zone(contract: Contract) -> str:

@@ -140,7 +140,7 @@ class Story:
             return bool(proof["administrator"] == "accepted" and set(proof["defaults"].values()) == {"refused"})
 
     def _accept(self) -> datetime:
-        """Write the acceptance, which begins the SLA's clock, start the monitor, and return when the first period begins."""
+        """Write the acceptance, start the monitor, and return when the first period begins."""
         with self.narrator.step("The customer accepts; the monitor starts"):
             begins = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LEAD)
             at = begins.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -130,7 +130,7 @@ class Sandbox:
             self._guardian = None
 
     def _environment(self, outer: Mapping[str, str]) -> dict[str, str]:
-        """A web host's environment is small; what a closed network needs for installing packages is passed on."""
+        """Return the small environment of a web host, with what a closed network needs for installing packages."""
         passed = {
             name: value for name, value in outer.items() if name.startswith(_PASSED) or name.upper() in _PASSED_NAMES
         }
@@ -197,7 +197,7 @@ class Sandbox:
         await self._disconnect()
 
     def _start(self, job: Due) -> None:
-        child = subprocess.Popen(  # noqa: S602, S603 - a crontab's line is a shell command
+        child = subprocess.Popen(  # noqa: S603 - a crontab's line is a shell command
             ["sh", "-c", job.command],  # noqa: S607 - found on the path, as cron's shell is
             cwd=self.home,
             env={**self._account.environment, **job.environment},
