@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from contract.model import Micros
 from monitor.billing.adapter import Adapter, Now
-from monitor.ledger import queue
+from monitor.ledger import deliveries
 from monitor.ledger.answers import Answer, NotSent, Rejected
 from monitor.ledger.outbox import State
 
@@ -37,20 +37,20 @@ def deliver_due(engine: Engine, adapters: Mapping[str, Adapter], now: Now) -> tu
     done: list[Delivery] = []
     systems = frozenset(adapters)
     lease = 2 * max((adapter.longest_call for adapter in adapters.values()), default=0) + SPARE
-    while (job := queue.claim_next(engine, systems, now(), lease)) is not None:
+    while (job := deliveries.claim_next(engine, systems, now(), lease)) is not None:
         done.append(deliver(engine, job, adapters[job.system], now))
     return tuple(done)
 
 
-def deliver(engine: Engine, job: queue.Job, adapter: Adapter, now: Now) -> Delivery:
+def deliver(engine: Engine, job: deliveries.Job, adapter: Adapter, now: Now) -> Delivery:
     """Carry one claimed note through its adapter and write what it answered."""
-    row = queue.finish(engine, job, _ask(engine, job, adapter, now), now())
+    row = deliveries.finish(engine, job, _ask(engine, job, adapter, now), now())
     if row is None:
         return Delivery(job.row.credit, job.note.key, job.system, None, "another worker has taken it over")
     return Delivery(job.row.credit, job.note.key, job.system, row.state, row.last_error or row.receipt or "")
 
 
-def _ask(engine: Engine, job: queue.Job, adapter: Adapter, now: Now) -> Answer:
+def _ask(engine: Engine, job: deliveries.Job, adapter: Adapter, now: Now) -> Answer:
     """Return the billing system's answer.
 
     `NotSent` after looking: the lease is too old for another call, or somebody else's, and then it is not written.
@@ -62,6 +62,6 @@ def _ask(engine: Engine, job: queue.Job, adapter: Adapter, now: Now) -> Answer:
     refused = adapter.capabilities().refuses(job.note.owed)
     if refused is not None:
         return Rejected(f"the billing system `{job.system}` cannot express this credit: {refused}")
-    if not queue.still_mine(engine, job, now(), adapter.longest_call):
+    if not deliveries.still_mine(engine, job, now(), adapter.longest_call):
         return NotSent("looking for its key took so long that there was no time left to send it")
     return adapter.send(job.note) if job.note.kind == "credit" else adapter.reverse(job.note)

@@ -20,7 +20,7 @@ from standardwebhooks.webhooks import Webhook
 from contract.model import Micros
 from crm.errors import Refused
 from monitor.billing.adapter import Capabilities, Now
-from monitor.billing.http import Failure, Request, Response, exchange
+from monitor.billing.exchange import Failure, Request, Response, exchange
 from monitor.billing.message import message
 from monitor.ledger.answers import Answer, Found, NotSent, Receipt, Rejected, Unknown
 from monitor.ledger.credit import Note

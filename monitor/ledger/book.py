@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from contract.model import Micros
-from monitor.ledger.credit import Note, Owed, note_to_text
+from monitor.ledger.credit import Note, Owed, note_from_text, note_to_text
 from monitor.store.ledger import credits_, delivery_log, documents, outbox, settlements, statements
 
 
@@ -53,6 +53,7 @@ class Credit:
     created_at: Micros
     created_by: str
     reason: str
+    note: Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ def add_credit(connection: Connection, note: Note, settlement: int, created_by: 
                 created_at=note.created_at,
                 created_by=created_by,
                 reason=note.reason,
+                note=note_to_text(note),
             )
         )
     )
@@ -114,7 +116,6 @@ def add_to_outbox(connection: Connection, credit: int, note: Note, system: str) 
             credit=credit,
             contract=note.contract,
             system=system,
-            note=note_to_text(note),
             state="pending",
             attempts=0,
             next_at=note.created_at,
@@ -236,6 +237,7 @@ def _credit(row: Row[Any]) -> Credit:
         created_at=row.created_at,
         created_by=row.created_by,
         reason=row.reason,
+        note=note_from_text(row.note),
     )
 
 

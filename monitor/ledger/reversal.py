@@ -8,9 +8,9 @@ from sqlalchemy import Engine, select
 
 from contract.model import Micros
 from crm.errors import Refused
-from monitor.ledger import queue
+from monitor.ledger import deliveries
 from monitor.ledger.book import add_credit, add_to_outbox, credits_of, extended_seconds, is_reversed, note_count
-from monitor.ledger.credit import Note, credit_key, note_from_text
+from monitor.ledger.credit import Note, credit_key
 from monitor.store.database import writing
 from monitor.store.ledger import outbox
 
@@ -29,8 +29,7 @@ def reverse(engine: Engine, credit: int, why: str, who: str, now: Micros) -> Not
             raise Refused(f"credit {credit}: there is no such credit", "`crmhost credits list` shows their numbers.")
         if is_reversed(connection, credit):
             raise Refused(f"credit {credit} ({found.key}): it was reversed before", "A credit is reversed once.")
-        sent = connection.execute(select(outbox.c.note, outbox.c.system).where(outbox.c.credit == credit)).one()
-        original = note_from_text(sent.note)
+        original = found.note
         count = note_count(connection, found.contract)
         left = extended_seconds(connection, found.contract) - (found.owed.seconds or 0)
         note = replace(
@@ -46,8 +45,9 @@ def reverse(engine: Engine, credit: int, why: str, who: str, now: Micros) -> Not
         )
         row = add_credit(connection, note, found.settlement, who, credit)
         alone = found.owed.unit == "money" or original.number == count
-        if not (alone and queue.withdraw(connection, credit, who, now)):
-            add_to_outbox(connection, row, note, sent.system)
+        system = connection.execute(select(outbox.c.system).where(outbox.c.credit == credit)).scalar()
+        if system is not None and not (alone and deliveries.withdraw(connection, credit, who, now)):
+            add_to_outbox(connection, row, note, system)
     return note
 
 

@@ -60,6 +60,7 @@ credits_ = Table(
     Column("created_at", micros, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("note", Text, nullable=False),
     UniqueConstraint("contract", "period", "kind", "revision"),
     CheckConstraint("kind IN ('credit', 'reversal')", name="kind"),
     CheckConstraint("(kind = 'reversal') = (reverses IS NOT NULL)", name="reverses"),
@@ -69,7 +70,10 @@ credits_ = Table(
         name="unit",
     ),
 )
-"""What is owed: `seconds` of service time, or `amount` (an exact decimal text) of `currency`. Never negative."""
+"""What is owed: `seconds` of service time, or `amount` (an exact decimal text) of `currency`; never negative.
+
+`note` is the whole credit as JSON, as billing gets it.
+"""
 
 outbox = Table(
     "outbox",
@@ -77,7 +81,6 @@ outbox = Table(
     Column("credit", Integer, ForeignKey("credits.id"), primary_key=True),
     Column("contract", Text, nullable=False),
     Column("system", Text, nullable=False),
-    Column("note", Text, nullable=False),
     Column("state", Text, nullable=False, index=True),
     Column("attempts", Integer, nullable=False),
     Column("next_at", micros, nullable=False),

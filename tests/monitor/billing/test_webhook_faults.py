@@ -10,7 +10,7 @@ import pytest
 from crm.errors import Refused
 from monitor.billing.delivery import deliver_due
 from monitor.billing.webhook import WebhookAdapter, retry_after
-from monitor.ledger import queue
+from monitor.ledger import deliveries
 from monitor.ledger.credit import Owed
 from monitor.ledger.outbox import Row
 from monitor.store.database import reading
@@ -42,7 +42,7 @@ class Case:
 
     def row(self) -> Row:
         with reading(self.engine) as connection:
-            row = queue.read_row(connection, self.credit)
+            row = deliveries.read_row(connection, self.credit)
         assert row is not None
         return row
 
@@ -106,12 +106,12 @@ def test_410_stops_everything_until_a_person_acts(tmp_path: Path) -> None:
         assert case.deliver(later=30 * DAY).state == "refused"
         assert server.seen == ["POST"]
         with reading(case.engine) as connection:
-            assert "410" in queue.disabled(connection)["webhook"]
-        queue.decide(case.engine, case.credit, "retry", "anna", case.clock())
+            assert "410" in deliveries.disabled(connection)["webhook"]
+        deliveries.decide(case.engine, case.credit, "retry", "anna", case.clock())
         assert case.deliver().state == "confirmed"
         with reading(case.engine) as connection:
-            assert queue.disabled(connection) == {}
-            row = queue.read_row(connection, other)
+            assert deliveries.disabled(connection) == {}
+            row = deliveries.read_row(connection, other)
         assert row is not None
         assert row.state == "confirmed"
         assert sorted(server.keys()) == ["crd_acme_2026-10_1", "crd_globex_2026-10_1"]
@@ -124,7 +124,7 @@ def test_410_to_a_look_up_leaves_the_credit_unknown_and_asks_no_more(tmp_path: P
         assert case.deliver(later=HOUR).state == "unknown"
         assert case.deliver(later=30 * DAY).state == "unknown"
         assert server.seen == ["POST", "GET"]
-        queue.decide(case.engine, case.credit, "retry", "anna", case.clock())
+        deliveries.decide(case.engine, case.credit, "retry", "anna", case.clock())
         assert case.deliver().state == "confirmed"
         assert len(server.keys()) == 1
 
@@ -200,7 +200,7 @@ def test_nobody_listens_then_somebody_does(tmp_path: Path) -> None:
 def test_the_same_message_again_gets_the_same_receipt_and_one_credit(tmp_path: Path) -> None:
     with faulty_server(tmp_path) as server:
         case = Case(tmp_path, server)
-        job = queue.claim_next(case.engine, frozenset({"webhook"}), case.clock(), HOUR)
+        job = deliveries.claim_next(case.engine, frozenset({"webhook"}), case.clock(), HOUR)
         assert job is not None
         assert case.adapter.send(job.note) == case.adapter.send(job.note)
         assert case.adapter.find(job.note.key) == case.adapter.send(job.note)

@@ -105,7 +105,7 @@ def withdraw(connection: Connection, credit: int, who: str, now: Micros) -> bool
     before = read_row(connection, credit)
     after = None if before is None else machine.withdraw(before)
     if before is None or after is None or not _replace(connection, before, after):
-        return before is None
+        return False
     log_delivery(connection, credit, now, who, (after.state, after.last_error))
     return True
 
@@ -130,7 +130,7 @@ def _waiting(systems: frozenset[str]) -> Select[Any]:
         older.c.state.in_(["pending", "sending", "unknown"]),
     )
     return (
-        select(outbox)
+        select(outbox, credits_.c.note)
         .join(credits_, credits_.c.id == outbox.c.credit)
         .where(
             outbox.c.state.in_(["pending", "sending", "unknown"]),
