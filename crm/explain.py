@@ -69,13 +69,14 @@ def _deploying(recipe: Recipe) -> tuple[Row, ...]:
 
 def _keeping(recipe: Recipe) -> tuple[Row, ...]:
     kept = (*(("database",) if recipe.backup.database else ()), *(f"{{data}}/{path}" for path in recipe.backup.paths))
-    upgrades = _steps(recipe, "upgrade") or (("upgrade", "only to a version of the same schema"),)
+    upgrade = _joined(step.name for step in recipe.steps if step.phase == "upgrade")
     newest = recipe.versions[-1]
     return (
         ("backup", f"{_joined(kept)}; keys: {_joined(recipe.backup.keys)}"),
         ("schema", _joined(f"{version} needs {recipe.schema(version)}" for version in recipe.versions)),
         ("upgrade path", _joined(f"{old} → {' → '.join(recipe.path(old, newest))}" for old in recipe.versions[:-1])),
-        *upgrades,
+        ("upgrade", "only to a version of the same schema" if upgrade == "none" else f"steps {upgrade}"),
+        *_steps(recipe, "upgrade"),
         ("export", "the backup is all of the customer's data, and its keys open it"),
         ("purge", "crmhost destroy removes processes, releases, database and folders"),
     )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from crm.recipe import Exec, Process, Recipe, Secret, Step, Text
+from crm.recipe import Ask, Exec, Http, Process, Recipe, Secret, Sql, Step, Text
 
 SECRETS = {"admin-password": "Pa55 'wörd\" $x\\ {y}", "secret-key": "k3y 'with\" {braces} \\ and % signs" * 2}
 
@@ -27,15 +28,16 @@ def free_port() -> int:
         return port
 
 
-def answer_of(url: str) -> str:
-    """Return `STATUS BODY` of a GET, as `Ask` wants it; `0 …` when nobody answers."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - loopback, our own port
+def answer_of(listen: str, path: str) -> str:
+    """Return `STATUS BODY` of a GET, as `Ask` wants it; `0 …` when nobody answers. Redirects are not followed."""
+    connection = http.client.HTTPConnection(listen, timeout=30)
+    with closing(connection):
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
             return f"{response.status} {response.read().decode()}"
-    except urllib.error.HTTPError as error:
-        return f"{error.code} {error.read().decode()}"
-    except OSError as error:
-        return f"0 {error}"
+        except OSError as error:
+            return f"0 {error}"
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,15 @@ class HandMade:
 
     recipe: Recipe
     slots: Mapping[str, str]
+    secrets: Mapping[str, str]
 
     def text(self, parts: Text) -> str:
         return "".join(
-            SECRETS[part.name] if isinstance(part, Secret) else part if isinstance(part, str) else part.fill(self.slots)
+            self.secrets[part.name]
+            if isinstance(part, Secret)
+            else part
+            if isinstance(part, str)
+            else part.fill(self.slots)
             for part in parts
         )
 
@@ -76,6 +83,16 @@ class HandMade:
         assert isinstance(way, Exec)
         return self.exec(way)
 
+    def asked(self, ask: Ask, seconds: float = 30) -> bool:
+        match ask.how:
+            case Sql(query=query):
+                with closing(sqlite3.connect(self.slots["db"])) as db:
+                    return ask.holds(str(db.execute(query).fetchone()[0]))
+            case Exec():
+                return ask.holds(self.exec(ask.how))
+            case Http(path=path):
+                return ask.holds(self.wait(path, ask.holds, seconds))
+
     def start(self, process: Process) -> subprocess.Popen[bytes]:
         argv, env, cwd = self.command(process.run)
         log = Path(self.slots["run"], f"{process.name}.log").open("ab")  # noqa: SIM115 - the process owns it
@@ -85,10 +102,26 @@ class HandMade:
     def wait(self, path: str, holds: Callable[[str], bool], seconds: float = 30) -> str:
         deadline = time.monotonic() + seconds
         while True:
-            answer = answer_of(f"http://{self.slots['listen']}{path}")
+            answer = answer_of(self.slots["listen"], path)
             if holds(answer) or time.monotonic() > deadline:
                 return answer
             time.sleep(0.02)
+
+
+def lay_out(recipe: Recipe, version: str, folder: Path, python: str = sys.executable) -> HandMade:
+    """Make the folders of a release below `folder`; a second one of another version shares the data."""
+    folders = {name: folder / name for name in ("data", "run", "public", f"release-{version}", "app")}
+    for path in (*folders.values(), *(folders["data"] / name for name in recipe.folders)):
+        path.mkdir(exist_ok=True, parents=True)
+    listen = f"127.0.0.1:{free_port()}"
+    slots = {
+        "python": python, "bin": str(Path(python).parent), "app": str(folders["app"]),
+        "release": str(folders[f"release-{version}"]), "data": str(folders["data"]), "run": str(folders["run"]),
+        "public": str(folders["public"]), "listen": listen, "version": version, "url": f"http://{listen}",
+        "host": "127.0.0.1", "db": str(folders["data"] / "db.sqlite3"), "language": "vi",
+        "timezone": "Asia/Ho_Chi_Minh", "admin": "anna", "email": "anna@acme.example",
+    }  # fmt: skip
+    return HandMade(recipe, slots, SECRETS)
 
 
 MakeByHand = Callable[[Recipe, str], HandMade]
@@ -97,22 +130,7 @@ MakeByHand = Callable[[Recipe, str], HandMade]
 @pytest.fixture
 def by_hand(tmp_path: Path) -> MakeByHand:
     """Return a function that lays out a release of a recipe in the test's folder; `python` is this interpreter."""
-
-    def make(recipe: Recipe, version: str) -> HandMade:
-        folders = {name: tmp_path / name for name in ("data", "run", "public", f"release-{version}", "app")}
-        for folder in (*folders.values(), *(folders["data"] / name for name in recipe.folders)):
-            folder.mkdir(exist_ok=True)
-        listen = f"127.0.0.1:{free_port()}"
-        slots = {
-            "python": sys.executable, "bin": str(Path(sys.executable).parent), "php": "php", "app": str(folders["app"]),
-            "release": str(folders[f"release-{version}"]), "data": str(folders["data"]), "run": str(folders["run"]),
-            "public": str(folders["public"]), "listen": listen, "version": version, "url": f"http://{listen}",
-            "host": "127.0.0.1", "db": str(folders["data"] / "db.sqlite3"), "language": "vi",
-            "timezone": "Asia/Ho_Chi_Minh", "admin": "anna", "email": "anna@acme.example",
-        }  # fmt: skip
-        return HandMade(recipe, slots)
-
-    return make
+    return lambda recipe, version: lay_out(recipe, version, tmp_path)
 
 
 @pytest.fixture
