@@ -10,7 +10,8 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from crm.driver import Progress
@@ -174,6 +175,7 @@ class Session:
         """Read the keeper's lines until the running job has ended."""
         until = time.monotonic() + timeout
         job, started = str(self._jobs), False
+        begun: dict[str, datetime] = {}
         while True:
             verb, words = self._next(name, until, timeout)
             if verb == "started":
@@ -181,11 +183,7 @@ class Session:
             elif verb == "exit" and words[:1] == [job]:
                 return Output(int(words[1]), _decoded(words[2] if len(words) > 2 else ""))
             elif verb == "note":
-                entry = parse(" ".join(words).encode())
-                if entry is not None:
-                    events.append(entry.event)
-                    if progress is not None:
-                        progress(entry.event)
+                self._note(" ".join(words), begun, events, progress)
             elif verb == "full":
                 raise HostError(f"{self.host.name}: cannot write the journal", "Free some space or quota there.")
             elif verb == "beat" and started and words[:1] != [job]:
@@ -193,6 +191,21 @@ class Session:
                     f"{self.host.name}: {safe_line(name)} was killed on the host",
                     "Run the same command again; the host's own log may say who ended it.",
                 )
+
+    @staticmethod
+    def _note(text: str, begun: dict[str, datetime], events: list[Event], progress: Progress | None) -> None:
+        """Turn a line of the journal into an event; how long it took is by the host's clock."""
+        entry = parse(text.encode())
+        if entry is None:
+            return
+        event = entry.event
+        if entry.state == "begin":
+            begun[entry.subject] = entry.at
+        elif entry.subject in begun:
+            event = replace(event, seconds=max(0.0, (entry.at - begun[entry.subject]).total_seconds()))
+        events.append(event)
+        if progress is not None:
+            progress(event)
 
     def _next(self, name: str, until: float, timeout: float) -> tuple[str, list[str]]:
         left = until - time.monotonic()
