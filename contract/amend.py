@@ -6,10 +6,11 @@ import hashlib
 import json
 from typing import Any
 
+from contract.base import Model
 from contract.model import SECTIONS, Amendment, Contract, Micros
 from contract.moment import first_instant
 from contract.period import Period
-from contract.term import zone_of
+from contract.term import bounds, contract_year, sla_begins, zone_of
 
 
 def begins(contract: Contract, amendment: Amendment) -> Micros:
@@ -43,24 +44,39 @@ def canonical(contract: Contract) -> bytes:
 
 
 def terms_digest(contract: Contract, period: Period) -> str:
-    """Return `sha256:…` of what a period's settlement depends on: the SLA, the term, the fee and the measuring.
+    """Return `sha256:…` of what a period's settlement depends on: SLA, fee, measuring, and the term within the period.
 
-    Two files that say the same have the same digest, whatever their layout. A name, a contact or a later amendment
-    changes nothing.
+    Two files that say the same have the same digest, whatever their layout or the defaults that they write out. A
+    name, a contact, a later amendment or a longer term changes nothing.
     """
     terms = for_period(contract, period)
+    billing = terms.billing
     parts = {
-        "term": terms.term,
         "sla": terms.sla,
         "holidays": terms.sla_holidays,
         "monitor": terms.monitor,
-        "billing": terms.billing,
+        "fee": billing.fee if billing is not None else None,
     }
-    data: dict[str, Any] = {
-        name: part.model_dump(mode="json", exclude_none=True) for name, part in parts.items() if part is not None
-    }
-    data["contract"] = terms.contract
+    data: dict[str, Any] = {name: _dump(part) for name, part in parts.items() if part is not None}
+    data |= {"contract": terms.contract, "period": [period.start, period.end], "term": _term_within(terms, period)}
     return f"sha256:{hashlib.sha256(_canonical(data)).hexdigest()}"
+
+
+def _dump(part: Model) -> dict[str, Any]:
+    return part.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+
+
+def _term_within(terms: Contract, period: Period) -> list[Micros | None]:
+    """Return from when to when of a period the SLA's clock runs, and the contract year that its fee is a part of."""
+    if terms.sla is None:
+        return []
+    begin, limits = sla_begins(terms.term, terms.sla.period), bounds(terms.term, terms.sla.period)
+    if begin is None or limits is None:
+        return []
+    within: list[Micros | None] = [max(begin, period.start), min(limits[1] or period.end, period.end)]
+    if terms.billing is not None and terms.billing.fee is not None and terms.billing.fee.every == "year":
+        within += contract_year(terms.term, terms.sla.period, max(period.start, limits[0])) or ()
+    return within
 
 
 def _canonical(data: dict[str, Any]) -> bytes:

@@ -155,7 +155,9 @@ def length_text(value: Micros | CalendarDuration | WorkingDuration) -> str:
 
 def _schema(*examples: str, units: str, description: str) -> WithJsonSchema:
     pattern = rf"^\s*[0-9]+(\.[0-9]+)?\s*({units})\s*$"
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": examples, "description": description})
+    return WithJsonSchema(
+        {"type": "string", "pattern": pattern, "examples": list(examples), "description": description}
+    )
 
 
 _EXACT_UNITS = "|".join(_UNITS)
