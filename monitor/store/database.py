@@ -84,9 +84,9 @@ def migrate(engine: Engine) -> None:
     Raises StoreError for a database that a newer crmhost has written.
     """
     # Alembic costs 100 ms to import, and only the first command of a process needs it.
-    from alembic import command  # noqa: PLC0415  # see above
-    from alembic.config import Config  # noqa: PLC0415  # see above
-    from alembic.util.exc import CommandError  # noqa: PLC0415  # see above
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -18,20 +18,22 @@ def upgrade() -> None:
         sa.Column("contract", sa.Text, nullable=False),
         sa.Column("vantage", sa.Text, nullable=False),
         sa.Column("from_us", micros, nullable=False),
-        sa.Column("to_us", micros),
+        sa.Column("to_us", micros, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
-        sa.Column("reason", sa.Text),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("pace_us", micros),
         sa.PrimaryKeyConstraint("contract", "vantage", "from_us", name="pk_spans"),
         sa.CheckConstraint("state IN ('up', 'down')", name=op.f("ck_spans_state")),
-        sa.CheckConstraint("to_us >= from_us", name=op.f("ck_spans_order")),
-        comment="to_us is null while the span is open: it then reaches as far as its vantage's heartbeat",
+        sa.CheckConstraint("to_us > from_us", name=op.f("ck_spans_order")),
+        comment="known until to_us; where pace_us is set, until the vantage's heartbeat of that pace if that is later",
     )
     op.create_table(
         "heartbeats",
         sa.Column("vantage", sa.Text, nullable=False),
+        sa.Column("pace_us", micros, nullable=False),
         sa.Column("known_until_us", micros, nullable=False),
-        sa.PrimaryKeyConstraint("vantage", name="pk_heartbeats"),
-        comment="every open span of the vantage is known to hold until here",
+        sa.PrimaryKeyConstraint("vantage", "pace_us", name="pk_heartbeats"),
+        comment="every running span of the vantage and pace is known to hold until here",
     )
     op.create_table(
         "exclusions",
