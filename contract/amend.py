@@ -44,7 +44,7 @@ def canonical(contract: Contract) -> bytes:
 
 
 def terms_digest(contract: Contract, period: Period) -> str:
-    """Return `sha256:…` of what a period's settlement depends on: SLA, fee, measuring, and the term within the period.
+    """Return `sha256:…` of what a period's settlement depends on: SLA, fee, vantages, and the term within the period.
 
     Two files that say the same have the same digest, whatever their layout or the defaults that they write out. A
     name, a contact, a later amendment or a longer term changes nothing.
@@ -54,10 +54,10 @@ def terms_digest(contract: Contract, period: Period) -> str:
     parts = {
         "sla": terms.sla,
         "holidays": terms.sla_holidays,
-        "monitor": terms.monitor,
         "fee": billing.fee if billing is not None else None,
     }
     data: dict[str, Any] = {name: _dump(part) for name, part in parts.items() if part is not None}
+    data |= {"vantages": terms.monitor.vantages, "quorum": terms.monitor.quorum}
     data |= {"contract": terms.contract, "period": [period.start, period.end], "term": _term_within(terms, period)}
     return f"sha256:{hashlib.sha256(_canonical(data)).hexdigest()}"
 
