@@ -21,7 +21,20 @@ from contract.holidays import HolidayChoice, Holidays
 from contract.hours import WeeklyHours
 from contract.moment import Moment, When
 from contract.money import Money, MoneyAmount
-from contract.scalar import Confirm, ContractId, Control, Count, Email, HttpPath, Label, Language, Status, Text, YesNo
+from contract.scalar import (
+    Confirm,
+    ContractId,
+    Control,
+    Count,
+    Email,
+    HttpPath,
+    Label,
+    Language,
+    PublicKey,
+    Status,
+    Text,
+    YesNo,
+)
 from contract.service import Care, DataProtection, Installation, Licence, Support, Training
 from contract.sla import (
     Cap,
@@ -118,6 +131,7 @@ class Billing(Model):
     account: Text = Field(description="The customer's account in it")
     fee: Fee | None = Field(None, description="What a period costs; needed for credit in money")
     payment: Payment | None = Field(None, description="How and when the customer pays")
+    statement_key: PublicKey | None = Field(None, description="The key that signs statements, as the customer knows it")
     legal_invoice: YesNo = Field(False, description="Whether a legal invoice is issued")  # noqa: FBT003 - a field's default
 
 

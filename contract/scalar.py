@@ -235,6 +235,15 @@ def exact_version(value: object) -> str:
     return written
 
 
+def public_key(value: object) -> str:
+    """Return an Ed25519 public key: 64 hexadecimal digits, in lower case."""
+    remedy = "write the 64 hexadecimal digits of an Ed25519 public key"
+    written = ask_text(value, remedy).lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", written):
+        raise wrong(remedy)
+    return written
+
+
 def _plain(description: str, *examples: str, pattern: str | None = None) -> WithJsonSchema:
     schema: dict[str, Any] = {"type": ["string", "number"], "description": description, "examples": list(examples)}
     return WithJsonSchema(schema | ({"pattern": pattern} if pattern else {}))
@@ -282,6 +291,11 @@ Language: TypeAlias = Annotated[
 ]
 Country: TypeAlias = Annotated[str, PlainValidator(country), _plain("A country code", "VN", pattern="^[A-Z]{2}$")]
 Control: TypeAlias = Annotated[str, PlainValidator(control), _plain("A place that always answers", "1.1.1.1:443")]
+PublicKey: TypeAlias = Annotated[
+    str,
+    PlainValidator(public_key),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "description": "An Ed25519 public key"}),
+]
 ExactVersion: TypeAlias = Annotated[str, PlainValidator(exact_version), _plain("One exact version", "2.8.6")]
 Port: TypeAlias = Annotated[int, PlainValidator(lambda v: whole(v, 1, 65535)), number_schema(1, 65535)]
 Count: TypeAlias = Annotated[int, PlainValidator(lambda v: whole(v, 1, 1_000_000)), number_schema(1, 1_000_000)]
