@@ -180,6 +180,14 @@ def latest_settlements(connection: Connection, contract: str) -> Iterator[Settle
         yield Settlement(**row._mapping)  # noqa: SLF001  # the public name of a row's mapping begins with `_`
 
 
+def has_revision(connection: Connection, contract: str, period: str, revision: int) -> bool:
+    """Tell whether a revision of a period is settled."""
+    found = select(settlements.c.id).where(
+        settlements.c.contract == contract, settlements.c.period == period, settlements.c.revision == revision
+    )
+    return connection.execute(found).first() is not None
+
+
 def credits_of(connection: Connection, contract: str | None = None) -> tuple[Credit, ...]:
     """Return the ledger's rows, of one contract or of all, in the order in which they were added."""
     query = select(credits_).order_by(credits_.c.id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from contract.model import Micros
 from contract.moment import instant_text
@@ -58,13 +59,27 @@ class Header:
     approved_by: str | None = None
 
 
-def compose(
-    header: Header, figures: Mapping[str, Json], credit: Mapping[str, Json] | None, files: Files
-) -> dict[str, Json]:
+class Credited(Protocol):
+    """What a statement says of the ledger's row: its key, the service time given so far, the term's new end."""
+
+    @property
+    def key(self) -> str:
+        """The key under which billing gets it."""
+
+    @property
+    def extended_seconds(self) -> int:
+        """All the service time that the contract has been given, this credit included."""
+
+    @property
+    def term_ends(self) -> Micros | None:
+        """The absolute instant at which the term now ends; None where it has no end, or the credit is money."""
+
+
+def compose(header: Header, figures: Mapping[str, Json], credit: Credited | None, files: Files) -> dict[str, Json]:
     """Return the statement, unsigned.
 
-    `figures` is the object of `crmhost sla --json`, unchanged; `credit` is the ledger's row (key, unit, amount and
-    what became of the term), or None where nothing is owed.
+    `figures` is the object of `crmhost sla --json`, unchanged; `credit` is what the ledger made of it, None where
+    nothing is owed.
     """
     return {
         "version": VERSION,
@@ -74,11 +89,22 @@ def compose(
         "period": header.period,
         "revision": header.revision,
         "figures": dict(figures),
-        "credit": None if credit is None else dict(credit),
+        "credit": None if credit is None else _credit(credit, figures),
         "digests": files.digests(),
         "chain": {"sequence": header.sequence, "previous": header.previous},
         "issued_at": instant_text(header.issued_at),
         "approved_by": header.approved_by,
+    }
+
+
+def _credit(credit: Credited, figures: Mapping[str, Json]) -> dict[str, Json]:
+    owed = figures["credit"]
+    said = {name: value for name, value in owed.items() if name != "unrounded"} if isinstance(owed, Mapping) else {}
+    return {
+        **said,
+        "key": credit.key,
+        "extended_seconds": credit.extended_seconds,
+        "term_ends": None if credit.term_ends is None else instant_text(credit.term_ends),
     }
 
 
