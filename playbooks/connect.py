@@ -5,6 +5,7 @@ The one place that knows paramiko; it is imported when a connection is made.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import stat
@@ -54,6 +55,7 @@ def connect(
     """
     import paramiko
 
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its tracebacks are not for people; ours is
     wire = _open(address, timeout)
     transport: paramiko.Transport | None = None
     try:
@@ -61,8 +63,7 @@ def connect(
         transport = paramiko.Transport(wire)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout
         _prefer(transport, known)
-        _shake_hands(address, transport, timeout)
-        _verify(address, transport.get_remote_server_key(), known_hosts, accept_new)
+        _verify(address, _shake_hands(address, transport, timeout), known_hosts, accept_new)
         _log_in(address, transport, key_file)
         transport.set_keepalive(10)
     except BaseException:
@@ -91,9 +92,9 @@ class _Ssh:
             client.get_channel().settimeout(timeout)  # type: ignore[union-attr] # the channel of an open client
             _make_private(client, folder)
             for put in puts:
+                # Not pipelined: paramiko then drops the answers to writes, and a full disk goes unnoticed.
                 with client.open(f"{folder}/{put.name}", "w") as file:
                     file.chmod(0o600)
-                    file.set_pipelined(pipelined=True)
                     file.write(put.content)
 
     def close(self) -> None:
@@ -140,11 +141,12 @@ def _prefer(transport: paramiko.Transport, known: Sequence[Known]) -> None:
     options.key_types = tuple(sorted(options.key_types, key=lambda kind: kind not in pinned))
 
 
-def _shake_hands(address: Address, transport: paramiko.Transport, timeout: float) -> None:
+def _shake_hands(address: Address, transport: paramiko.Transport, timeout: float) -> paramiko.PKey:
     import paramiko
 
     try:
         transport.start_client(timeout=timeout)
+        return transport.get_remote_server_key()  # raises when the time ran out: start_client then just returns
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise HostError(
             f"{address}: what answers on port {address.port} does not speak SSH with us: {safe_line(str(error))}",

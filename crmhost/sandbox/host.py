@@ -69,6 +69,7 @@ class Sandbox:
         self._server: asyncssh.SSHAcceptor | None = None
         self._guardian: subprocess.Popen[bytes] | None = None
         self._scheduling: asyncio.Task[None] | None = None
+        self._connections: set[asyncssh.SSHServerConnection] = set()
         self._port = 0
 
     def __enter__(self) -> Self:
@@ -114,7 +115,7 @@ class Sandbox:
 
     def cut(self) -> None:
         """Drop every connection, as a failing network does, and go on listening."""
-        self._wait(self._listen())
+        self._wait(self._drop())
 
     def close(self) -> None:
         """Stop listening and end every process that it started; may be called twice."""
@@ -161,12 +162,12 @@ class Sandbox:
                 key.write_public_key(f"{path}.pub")
 
     async def _listen(self) -> None:
-        if self._server is None and self._cron:
+        if self._cron:
             self._scheduling = asyncio.create_task(self._schedule())
-        await self._disconnect()
         self._server = await asyncssh.listen(
             "127.0.0.1",
-            self._port,
+            0,
+            server_factory=lambda: _Server(self._connections),
             server_host_keys=[self.root / "ssh" / "host"],
             authorized_client_keys=str(self.root / "ssh" / "client.pub"),
             process_factory=self._serve,
@@ -186,15 +187,17 @@ class Sandbox:
             await asyncio.sleep(max(0.0, (minute - self._clock()).total_seconds()))
             self.tick(minute)
 
-    async def _disconnect(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+    async def _drop(self) -> None:
+        for connection in tuple(self._connections):
+            connection.abort()
 
     async def _stop(self) -> None:
         if self._scheduling is not None:
             self._scheduling.cancel()
-        await self._disconnect()
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+        await self._drop()
 
     def _start(self, job: Due) -> None:
         child = subprocess.Popen(  # noqa: S603 - a crontab's line is a shell command
@@ -210,3 +213,19 @@ class Sandbox:
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+
+class _Server(asyncssh.SSHServer):
+    """Knows the connections that are open."""
+
+    def __init__(self, connections: set[asyncssh.SSHServerConnection]) -> None:
+        self._connections = connections
+        self._own: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._own = conn
+        self._connections.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncssh's signature
+        if self._own is not None:
+            self._connections.discard(self._own)
