@@ -1,7 +1,11 @@
 """The entry point of the `crmhost` command."""
 
+import os
 import sys
 from collections.abc import Sequence
+
+# Looking for plugins of pydantic reads the metadata of every installed package; crmhost has none.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crm.errors import CrmhostError
-from crmhost.settings import Settings
 
 if TYPE_CHECKING:
     from contract.model import Contract
     from contract.parse import Parsed
+    from crmhost.settings import Settings
     from crmhost.vault import Vault
 
 SETTINGS = "crmhost.yaml"
@@ -119,6 +119,7 @@ def read_settings(path: Path) -> Settings:
     from contract.explain import finding
     from contract.problem import Problem, path_text
     from contract.source import plain_data, read
+    from crmhost.settings import Settings
 
     try:
         source = read(path.read_bytes(), path.name)

@@ -29,12 +29,14 @@ def command(contract: Path, evidence: Path, period: str, as_json: bool) -> None:
     EVIDENCE is JSON Lines, one span or exclusion a line, as `crmhost evidence` prints it.
     """
     from monitor.evidence import read
-    from monitor.sla.output import as_json as figures, rows
+    from monitor.sla.output import as_json as figures
+    from monitor.sla.output import rows
     from monitor.sla.recompute import recompute
 
     parsed = parse_file(contract, str(contract))
     if parsed.contract is None:
-        raise CrmhostError("\n".join(str(problem) for problem in parsed.errors), f"Mend these: crmhost check {contract}")
+        found = "\n".join(str(problem) for problem in parsed.errors)
+        raise CrmhostError(found, f"Mend these: crmhost check {contract}")
     settlement = recompute(parsed.contract, read(evidence), period)
     if as_json:
         click.echo(json.dumps(figures(settlement), ensure_ascii=False))
