@@ -127,6 +127,8 @@ class Client:
     def _begin_hop(self, flight: _Flight, timeout: Micros) -> None:
         try:
             handle = make_handle(flight.visited[-1], flight.body, timeout, self._ca_file)
+            if flight.request.connect_only:
+                handle.setopt(pycurl.CONNECT_ONLY, 1)
             self._multi.add_handle(handle)
         except (pycurl.error, UnicodeError) as error:
             self._finish(flight, Reason.PROBER_FAULT, str(error))
@@ -141,7 +143,7 @@ class Client:
             error = 0  # we ended it ourselves, having read all that is ever read
         location = handle.getinfo(pycurl.REDIRECT_URL) or ""
         reason = str(classify(error, read_stage(handle, hop))) if error else None
-        follow = not error and hop.status in REDIRECTS and hop.status != flight.request.status and location
+        follow = not error and location and _leads_on(flight.request, hop)
         if not error and not follow:
             reason, message = self._judge(flight, hop, handle.getinfo(pycurl.CONTENT_TYPE) or "")
         self._multi.remove_handle(handle)
@@ -166,6 +168,8 @@ class Client:
 
     def _judge(self, flight: _Flight, hop: Hop, content_type: str) -> tuple[str | None, str]:
         request = flight.request
+        if request.connect_only:
+            return None, ""
         if hop.status != request.status:
             return http_status(hop.status or 0), f"expected {request.status}"
         if request.body is not None and not flight.body.holds(request.body, content_type):
@@ -199,3 +203,8 @@ class Client:
 
     def _on_timer(self, milliseconds: int) -> None:
         self._timer = None if milliseconds < 0 else self._clock.read().steady + milliseconds * 1000
+
+
+def _leads_on(request: Request, hop: Hop) -> bool:
+    """Whether a redirect is to be followed: not where it is itself the answer that was wanted."""
+    return hop.status in REDIRECTS and hop.status != request.status

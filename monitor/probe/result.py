@@ -13,13 +13,17 @@ PHASES = ("resolve", "connect", "tls", "first-byte", "total")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One probe: its name (given back in the outcome), where to, within what total time, and what a good answer is."""
+    """One probe: its name (given back in the outcome), where to, within what total time, and what a good answer is.
+
+    `connect_only`: a TCP connection is good enough, and nothing is asked.
+    """
 
     name: str
     url: str
     timeout: Micros
     status: int = 200
     body: str | None = None
+    connect_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
