@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from fabric import task
@@ -42,8 +43,8 @@ def logs(_: Context, name: str, process: str = "web", lines: int = 50) -> None:
 
 @task(name="exec")
 def execute(_: Context, name: str, command: str) -> None:
-    """Run a command in the CRM's environment, words apart by spaces."""
-    _run("exec", name, "--", *command.split())
+    """Run a command in the CRM's environment, quoted as for a shell."""
+    _run("exec", name, "--", *shlex.split(command))
 
 
 @task

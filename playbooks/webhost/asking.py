@@ -59,6 +59,9 @@ def step_input(step: Step, want: Want, release: Release, known: Mapping[str, str
     """Return the input of the program `step`."""
     program, where = way(step), f"step {step.name}"
     filled = fill_exec(program, known, where)
+    guard = None
+    if isinstance(step.done, Ask):
+        guard = {"ask": _how(step.done, want, known), "expect": step.done.expect, "address": known["listen"]}
     return _json(
         {
             "db": known["db"],
@@ -72,6 +75,7 @@ def step_input(step: Step, want: Want, release: Release, known: Mapping[str, str
             "ok": step.ok,
             "secrets": sorted(want.secrets.values()),
             "log": log,
+            "guard": guard,
         }
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crm.errors import HostError
 from crm.plan import Change
@@ -149,28 +149,24 @@ def _release(key: str, name: str, text: str, proven: str, kept: list[Kept], torn
 
 
 @dataclass(frozen=True, slots=True)
+class RecordWanted:
+    """The customer's database, and the template that it would begin as while it is empty; both are absolute paths."""
+
+    db: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordKind:
-    """Reads the records of a contract's steps; the key is the database's path."""
+    """Reads the records of a contract's steps."""
 
     artifacts: str
     """The folder of the artifacts, any of whose interpreters will do; else the host's own, where it is new enough."""
     name: str = "record"
     account: Account = "login"
 
-    def ask(self, wants: Mapping[str, str]) -> Sh:
-        """Print a row PATH FOUND TEXT for each database; the wants are their absolute paths."""
-        asks = [
-            sh(
-                """\
-if [ ! -e {db} ]; then row {key} none
-elif [ -z "$python" ]; then row {key} no-python
-else row {key} found "$({read} 2>&1)"; fi""",
-                key=key,
-                db=db,
-                read=program("records", Sh('"$python"'), "read", db),
-            )
-            for key, db in wants.items()
-        ]
+    def ask(self, wants: Mapping[str, RecordWanted]) -> Sh:
+        """Print a row KEY SOURCE TEXT for each; the source is `none`, `database`, `template` or `no-python`."""
         find = sh(
             """\
 python=
@@ -182,18 +178,38 @@ if [ -z "$python" ] && python3 -c 'import sqlite3, sys; sys.exit(sys.version_inf
 fi""",
             artifacts=self.artifacts,
         )
+        asks = [
+            sh(
+                """\
+if [ -s {db} ]; then source=database db={db}
+elif [ -s {seed} ]; then source=template db={seed}
+else source=none; fi
+if [ "$source" != none ] && [ -z "$python" ]; then source=no-python; fi
+case $source in
+  none|no-python) row {key} "$source" '' ;;
+  *) row {key} "$source" "$({read} 2>&1)" ;;
+esac""",
+                key=key,
+                db=want.db,
+                seed=want.template,
+                read=program("records", Sh('"$python"'), "read", Sh('"$db"')),
+            )
+            for key, want in wants.items()
+        ]
         return lines(find, *asks)
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, Records]:
-        """Return the records of each database; raises HostError when one is there and cannot be read."""
+        """Return the records of each; raises HostError when a database is there and cannot be read."""
         seen: dict[str, Records] = {}
         for row in rows:
             match row:
-                case (key, "none"):
+                case (key, "none", _):
                     seen[key] = Records({})
-                case (key, "found", text):
+                case (key, "database", text):
                     seen[key] = parse(text, key)
-                case (key, "no-python"):
+                case (key, "template", text):
+                    seen[key] = replace(parse(text, f"the template of {key}"), template=True)
+                case (key, "no-python", _):
                     raise HostError(
                         f"{key} is there, and the host has no Python ≥ 3.9 to read its records with",
                         "install python3 on the host",
@@ -202,10 +218,10 @@ fi""",
                     raise HostError(f"the host answered {row!r} about its records", "run the command again")
         return seen
 
-    def diff(self, key: str, want: str | None, seen: Records | None) -> Change | None:  # noqa: ARG002 - see above
+    def diff(self, key: str, want: RecordWanted | None, seen: Records | None) -> Change | None:  # noqa: ARG002 - see above
         """Return None: what is due is decided for all steps together."""
         return None
 
-    def act(self, key: str, want: str | None, seen: Records | None) -> Act:
+    def act(self, key: str, want: RecordWanted | None, seen: Records | None) -> Act:
         """Raise: nothing ever differs."""
         raise NotImplementedError(key, want, seen)

@@ -78,12 +78,17 @@ class Layout:
 
     @property
     def log(self) -> str:
-        """Return the folder of the processes' logs."""
+        """Return the folder of all logs."""
         return f"{self.root}/log"
 
     @property
+    def output(self) -> str:
+        """Return the folder of what the CRM itself prints; beside it the engine keeps a few logs of its own steps."""
+        return f"{self.log}/crm"
+
+    @property
     def runs(self) -> str:
-        """Return the folder above each release's {run}."""
+        """Return the folder of the processes' locks, above each release's {run}."""
         return f"{self.root}/run"
 
     def artifact(self, digest: str) -> str:
@@ -108,7 +113,7 @@ class Layout:
 
     def process_log(self, process: str) -> str:
         """Return a process's log."""
-        return f"{self.log}/{process}.log"
+        return f"{self.output}/{process}.log"
 
 
 def check_run(layout: Layout, release: Release) -> None:

@@ -22,18 +22,19 @@ module.main()
 _NEEDS: dict[Program, tuple[Program, ...]] = {
     "records": ("records",),
     "ask": ("records", "ask"),
-    "step": ("records", "step"),
+    "step": ("records", "ask", "step"),
 }
 
 
-def program(name: Program, python: str | Sh, *args: str) -> Sh:
+def program(name: Program, python: str | Sh, *args: str | Sh) -> Sh:
     """Return the command that runs one of our programs; what it must read, it reads from standard input."""
     folder = resources.files(_PACKAGE)
     modules = [(f"{_PACKAGE}.{part}", (folder / f"{part}.py").read_text("utf-8")) for part in _NEEDS[name]]
+    words = Sh(" ".join(sh("{word}", word=arg).text for arg in args))
     return sh(
         "{python} -I -S -c {loader} {modules} {args}",
         python=python,
         loader=_LOADER,
         modules=json.dumps(modules),
-        args=args,
+        args=words,
     )

@@ -25,7 +25,7 @@ def values(layout: Layout, want: Want, release: Release, artifact: str) -> Mappi
     folder = layout.artifact(artifact)
     return {
         **want.slots,
-        "version": want.version,
+        "version": release.version,
         "python": f"{folder}/bin/python",
         "bin": f"{folder}/bin",
         "app": folder,

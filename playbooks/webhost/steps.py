@@ -18,11 +18,15 @@ PHASES = ("initialise", "admin")
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the customer's database says. schema: (recipe, version, schema); others: tables that are not ours."""
+    """What the customer's database says. schema: (recipe, version, schema); others: tables that are not ours.
+
+    template: it is empty, and these are the records of the template that it begins as.
+    """
 
     steps: Mapping[str, State]
     schema: tuple[str, str, str] | None = None
     others: int = 0
+    template: bool = False
 
 
 @dataclass(frozen=True, slots=True)

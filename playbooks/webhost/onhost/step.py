@@ -3,7 +3,8 @@
 Standard input is a JSON object: `db`, `name`, `release`, `schema` ([recipe, version, schema]), `argv`, `env`, `cwd`,
 `stdin`, `ok` (a pattern on the output), `secrets` (texts that are masked wherever the output goes), `log`. Prints one
 JSON line: `ok`, `code`, `output` (its end). The record is written before anything is printed, and a reader that has
-gone away does not stop the step.
+gone away does not stop the step. `guard` (None, or `ask`, `expect`, `address` as in `ask`): when it holds already the
+step is only recorded (`same`), and after the step it must hold.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from typing import Any
 
+from playbooks.webhost.onhost.ask import answer
 from playbooks.webhost.onhost.records import mark, remember_schema
 
 SHOWN = 4000
@@ -27,10 +29,35 @@ def masked(text: str, secrets: "list[str]") -> str:
     return text
 
 
+def holds(guard: dict[str, Any]) -> bool:
+    """Tell whether the recipe's own question says that the step is done."""
+    got = answer(guard["ask"], guard["address"], 60)
+    return re.search(guard["expect"], got, re.DOTALL) is not None
+
+
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """Run the step between its records; what it printed decides, since exit codes lie."""
+    guard = spec["guard"]
     remember_schema(spec["db"], *spec["schema"])
+    if guard is not None and holds(guard):
+        mark(spec["db"], spec["name"], "finished", spec["release"])
+        return {"ok": True, "same": True, "code": 0, "output": ""}
     mark(spec["db"], spec["name"], "started", spec["release"])
+    code, output = program(spec)
+    ok = re.search(spec["ok"], output, re.DOTALL) is not None
+    if ok and guard is not None and not holds(guard):
+        ok, output = False, output + "\nit printed so, and yet the recipe's question says that it is not done\n"
+    output = masked(output, spec["secrets"])
+    descriptor = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as log:
+        log.write(f"--- {spec['name']} of {spec['release']}: exit {code}\n{output}\n")
+    if ok:
+        mark(spec["db"], spec["name"], "finished", spec["release"])
+    return {"ok": ok, "same": False, "code": code, "output": output[-SHOWN:]}
+
+
+def program(spec: dict[str, Any]) -> "tuple[int, str]":
+    """Run the step's program; one that cannot be started is an answer too."""
     try:
         done = subprocess.run(  # noqa: S603 - the recipe's own program, never a shell
             spec["argv"],
@@ -42,17 +69,9 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
             check=False,
             close_fds=False,  # the lock's descriptor: whoever is at work on the database holds it
         )
-        code, output = done.returncode, done.stdout.decode(errors="replace")
+        return done.returncode, done.stdout.decode(errors="replace")
     except OSError as error:
-        code, output = 127, str(error)
-    ok = re.search(spec["ok"], output, re.DOTALL) is not None
-    output = masked(output, spec["secrets"])
-    descriptor = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as log:
-        log.write(f"--- {spec['name']} of {spec['release']}: exit {code}\n{output}\n")
-    if ok:
-        mark(spec["db"], spec["name"], "finished", spec["release"])
-    return {"ok": ok, "code": code, "output": output[-SHOWN:]}
+        return 127, str(error)
 
 
 def main() -> None:

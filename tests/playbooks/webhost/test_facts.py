@@ -15,7 +15,7 @@ from crm.errors import HostError
 from crm.plan import Release
 from playbooks.kind import Resource
 from playbooks.observe import Observation, question, rows, understood
-from playbooks.webhost.facts import Place, PlaceKind, PlaceWanted, RecordKind
+from playbooks.webhost.facts import Place, PlaceKind, PlaceWanted, RecordKind, RecordWanted
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.manifest import Manifest, Runs, decode, encode
 from playbooks.webhost.slots import Filled
@@ -104,8 +104,8 @@ def test_what_is_no_manifest_is_said_so_with_its_path(text: str) -> None:
 
 
 def record(home: Path, path: str = os.environ["PATH"]) -> Records:
-    db = str(home / "db.sqlite3")
-    seen = ask(home, Resource(RecordKind(str(home / "artifacts")), db, db), path=path).seen[f"record:{db}"]
+    wanted = RecordWanted(str(home / "db.sqlite3"), str(home / "template.sqlite3"))
+    seen = ask(home, Resource(RecordKind(str(home / "artifacts")), "acme", wanted), path=path).seen["record:acme"]
     assert isinstance(seen, Records)
     return seen
 
@@ -118,12 +118,18 @@ def artifact_python(home: Path) -> None:
 def test_records_are_read_with_any_artifacts_python(home: Path) -> None:
     artifact_python(home)
     assert record(home) == Records({})
-    with closing(sqlite3.connect(home / "db.sqlite3")) as db:
+    (home / "db.sqlite3").touch()
+    for name, template in (("template", True), ("db", False)):
+        make(home / f"{name}.sqlite3")
+        assert record(home) == Records({"seed": "finished"}, None, 1, template=template)
+
+
+def make(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
         db.executescript(
             "create table crmhost_steps (name, state, release, at); create table theirs (x);"
             "insert into crmhost_steps values ('seed', 'finished', 'r', 't')"
         )
-    assert record(home) == Records({"seed": "finished"}, None, 1)
 
 
 def test_a_database_that_cannot_be_read_is_an_error_not_an_empty_one(home: Path) -> None:
@@ -139,7 +145,7 @@ def test_without_any_python_a_database_is_an_error(home: Path) -> None:
     for name in ("sh", "od", "tr", "cat", "readlink"):
         (tools / name).symlink_to(f"/usr/bin/{name}")
     assert record(home, str(tools)) == Records({})
-    (home / "db.sqlite3").touch()
+    (home / "db.sqlite3").write_text("x")
     with pytest.raises(HostError, match=r"no Python ≥ 3\.9"):
         record(home, str(tools))
 
@@ -149,6 +155,6 @@ def test_an_interpreter_that_complains_is_quoted(home: Path) -> None:
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\necho 'no such library' >&2\nexit 1\n")
     python.chmod(0o700)
-    (home / "db.sqlite3").touch()
+    (home / "db.sqlite3").write_text("x")
     with pytest.raises(HostError, match="no such library"):
         record(home)

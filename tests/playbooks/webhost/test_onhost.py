@@ -50,6 +50,7 @@ def step(tmp: Path, code: str, **changes: object) -> dict[str, Any]:
         "ok": "well done",
         "secrets": ["hunter22"],
         "log": str(tmp / "steps.log"),
+        "guard": None,
     }
     answer: dict[str, Any] = json.loads(run("step", stdin={**spec, **changes}))
     return answer
@@ -63,15 +64,29 @@ def records(tmp: Path) -> dict[str, Any]:
 def test_a_step_is_judged_by_its_output_and_recorded(tmp_path: Path) -> None:
     good = "import os, sys; print('well done', os.environ['COLOUR'], os.getcwd(), sys.stdin.read()); sys.exit(3)"
     answer = step(tmp_path, good, stdin="line")
-    assert answer == {"ok": True, "code": 3, "output": f"well done blue {tmp_path} line\n"}
+    assert answer == {"ok": True, "same": False, "code": 3, "output": f"well done blue {tmp_path} line\n"}
     found = records(tmp_path)
     assert found["steps"]["seed"][:2] == ["finished", "r1"]
     assert found["schema"] == ["smallapp", "1.0", "1"]
 
 
 def test_a_step_that_says_nothing_good_stays_started_whatever_its_exit_code(tmp_path: Path) -> None:
-    assert step(tmp_path, "print('oh no')") == {"ok": False, "code": 0, "output": "oh no\n"}
+    assert step(tmp_path, "print('oh no')") == {"ok": False, "same": False, "code": 0, "output": "oh no\n"}
     assert records(tmp_path)["steps"]["seed"][0] == "started"
+
+
+def test_a_question_of_the_recipes_own_is_asked_before_and_after(tmp_path: Path) -> None:
+    ask = {"kind": "sql", "db": str(tmp_path / "db.sqlite3"), "query": "select count(*) from theirs"}
+    guard = {"ask": ask, "expect": "^1$", "address": None}
+    lying = step(tmp_path, "print('well done')", guard=guard)
+    assert not lying["ok"]
+    assert "the recipe's question says that it is not done" in lying["output"]
+    assert records(tmp_path)["steps"]["seed"][0] == "started"
+    work = f"import sqlite3; d = sqlite3.connect({ask['db']!r}); d.execute('create table theirs as select 1 x')"
+    assert step(tmp_path, f"{work}; d.commit(); print('well done')", guard=guard)["ok"]
+    again = step(tmp_path, "raise SystemExit('never run')", guard=guard)
+    assert (again["ok"], again["same"]) == (True, True)
+    assert records(tmp_path)["steps"]["seed"][0] == "finished"
 
 
 def test_a_program_that_is_not_there_is_an_answer(tmp_path: Path) -> None:

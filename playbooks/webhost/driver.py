@@ -1,0 +1,163 @@
+"""The driver of one contract on one web host; see `crm.driver.Driver`."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from crm.driver import Progress, Status
+from crm.errors import HostError, Refused
+from crm.plan import Plan, Release, Want
+from crm.recipe import Exec, PipLock, Recipe, Slotted
+from playbooks import session
+from playbooks.host import Host, Stream
+from playbooks.shell import Sh, sh
+from playbooks.terminal import safe_line
+from playbooks.webhost.facts import Place
+from playbooks.webhost.layout import Layout
+from playbooks.webhost.manifest import Manifest
+from playbooks.webhost.resources import command
+from playbooks.webhost.slots import Filled
+from playbooks.webhost.status import status_of
+from playbooks.webhost.survey import look, plan_of, survey
+from playbooks.webhost.work import Patience, WebHostWork
+
+
+class WebHostDriver:
+    """One open connection to the host of one contract. who: `user@machine`, for those who find the lock held."""
+
+    def __init__(
+        self,
+        host: Host,
+        contract: str,
+        *,
+        document_root: str | None,
+        who: str,
+        progress: Progress,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
+    ) -> None:
+        self._host = host
+        self._layout = Layout(host.home, contract)
+        self._document_root = document_root
+        self._who = who
+        self._progress = progress
+        self._patience = patience
+        self._salt = secrets.token_hex(16)
+
+    def refuses(self, recipe: Recipe) -> str | None:
+        """Return why a web host cannot carry the recipe, or None."""
+        return refusal(recipe)
+
+    def plan(self, want: Want) -> Plan:
+        """Ask the host about every resource, change nothing, and return what differs."""
+        return plan_of(survey(self._host, self._layout, want, self._document_root, self._salt))
+
+    @contextmanager
+    def lock(self, doing: str) -> Iterator[WebHostWork]:
+        """Hold the contract's lock on the host; raises LockHeld naming step and holder."""
+        with session.lock(self._host, self._layout.contract, doing, self._who) as held:
+            yield WebHostWork(held, self._layout, self._document_root, self._progress, self._patience, self._salt)
+
+    def status(self, want: Want) -> Status:
+        """Return what runs now."""
+        return status_of(self._host, self._layout, want)
+
+    def releases(self) -> Sequence[Release]:
+        """Return the releases that have proven themselves and are kept, the one that served last first."""
+        return [kept.manifest.release for kept in self._place().kept if kept.proven]
+
+    def logs(self, process: str, lines: int) -> Iterator[str]:
+        """Yield the last lines of a process's log, made safe for a terminal."""
+        names = sorted({one.name for kept in self._place().kept for one in kept.manifest.processes})
+        known = [*names, "steps", "keep"]
+        if process not in known:
+            raise Refused(f"{self._layout.contract} has no process {process!r}", f"it has: {', '.join(known)}")
+        script = sh(
+            "tail -n {lines} -- {path} 2>/dev/null || true", lines=lines, path=self._layout.process_log(process)
+        )
+        text = self._host.ask(script, limit=16 << 20).decode("utf-8", "surrogateescape")
+        for line in text.splitlines():
+            yield safe_line(line, 4000)
+
+    def exec(self, want: Want, argv: Sequence[str]) -> int:  # noqa: ARG002 - the release on the host decides
+        """Run a command as the web process runs, line by line, with this process's streams; returns its exit code."""
+        return run_command(self._host, self._serving(), argv, sys.stdin.buffer, sys.stdout.buffer)
+
+    def _place(self) -> Place:
+        return look(self._host, self._layout)
+
+    def _serving(self) -> Manifest:
+        place = self._place()
+        kept = place.find(place.serving)
+        if kept is None:
+            raise HostError(f"{self._layout.contract}: no release serves on the host", "deploy it first")
+        return kept.manifest
+
+
+def refusal(recipe: Recipe) -> str | None:
+    """Return why a web host cannot carry the recipe, or None. Pure."""
+    slots = {
+        name for file in recipe.files for part in file.content if isinstance(part, Slotted) for name in part.slots()
+    }
+    steps = [step.name for step in recipe.steps if not any(isinstance(way, Exec) for way in step.ways)]
+    reasons = (
+        ("webhost" not in recipe.targets, f"does not run on a web host; it suits {', '.join(recipe.targets)}"),
+        ("sqlite" not in recipe.databases, "needs a database server; this version keeps SQLite alone on web hosts"),
+        (
+            not all(isinstance(artifact, PipLock) for artifact in recipe.artifacts.values()),
+            "is no Python package; this version installs nothing else on web hosts",
+        ),
+        (all(process.name != "web" for process in recipe.processes), "has no process called web"),
+        ("listen" in slots, "has its address in a file, so a candidate cannot be tried on a spare port"),
+        (
+            bool(steps),
+            f"has a step that can only be done over HTTP ({', '.join(steps)}), which this version does not do",
+        ),
+    )
+    return next((f"{recipe.title} {reason}" for holds, reason in reasons if holds), None)
+
+
+def run_command(host: Host, manifest: Manifest, argv: Sequence[str], stdin: BinaryIO, stdout: BinaryIO) -> int:
+    """Run a command in a release's environment on the host; its output comes line by line, both streams as one."""
+    mark = secrets.token_hex(8)
+    web = next(process for process in manifest.processes if process.name == "web").run
+    program = command(Filled(tuple(argv), web.env, web.cwd))
+    script = sh(
+        'cd {cwd} && PATH={bin}:$PATH && export PATH && {program} 2>&1; printf "\\n%s %s\\n" {mark} "$?"',
+        cwd=web.cwd,
+        bin=web.argv[0].rpartition("/")[0] or "/usr/bin",
+        program=program,
+        mark=mark,
+    )
+    stream = host.start(Sh(f"sh -c {shlex.quote(script.text)}"))
+    threading.Thread(target=_feed, args=(stdin, stream), daemon=True).start()
+    pending: bytes | None = None
+    try:
+        while (line := stream.line(86_400.0)) is not None:
+            if line.startswith(mark.encode() + b" "):
+                if pending:
+                    stdout.write(pending)
+                    stdout.flush()
+                return int(line.rpartition(b" ")[2])
+            if pending is not None:
+                stdout.write(pending + b"\n")
+                stdout.flush()
+            pending = line
+    finally:
+        stream.close()
+    raise HostError("the command's end was not seen: the connection was lost", "look on the host whether it still runs")
+
+
+def _feed(stdin: BinaryIO, stream: Stream) -> None:
+    """Send what is typed or piped, until its end or that of the command."""
+    try:
+        while data := stdin.read1(65536) if hasattr(stdin, "read1") else stdin.read(65536):
+            stream.send(data)
+        stream.end()
+    except (HostError, OSError, ValueError):
+        return

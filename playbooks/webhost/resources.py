@@ -1,0 +1,281 @@
+"""A release as resources of the host: what is staged beside the one that serves, and what serving means. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from crm.plan import Release, Want
+from crm.recipe import PipLock
+from playbooks.kind import Resource
+from playbooks.kinds.cron import CronKind, CronWanted
+from playbooks.kinds.database import DatabaseKind, DatabaseWanted
+from playbooks.kinds.file import FileKind, FileWanted
+from playbooks.kinds.folder import FolderKind, FolderWanted
+from playbooks.kinds.link import LinkKind, LinkWanted
+from playbooks.kinds.process import ProcessKind, ProcessWanted
+from playbooks.kinds.venv import VenvKind, VenvWanted
+from playbooks.shell import Sh, lines, sh
+from playbooks.webhost.asking import candidate_slots
+from playbooks.webhost.layout import Layout
+from playbooks.webhost.manifest import Manifest, Runs, Timed, encode
+from playbooks.webhost.slots import Filled, fill_exec, fill_text, secret_names
+
+KEEPER = "keep"
+"""The name of the line that starts again what is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a release needs before it is tried, in order.
+
+    read: ids of what its processes read when they start; secrets: by resource id, the names of those in a file.
+    """
+
+    resources: tuple[Resource, ...]
+    read: frozenset[str]
+    secrets: Mapping[str, tuple[str, ...]]
+
+
+def manifest_of(want: Want, release: Release, artifact: str, known: Mapping[str, str]) -> Manifest:
+    """Return what a release says of itself; raises Refused for slots that a web host cannot fill."""
+    processes = tuple(
+        Runs(process.name, fill_exec(process.run, known, f"process {process.name}"), process.stop)
+        for process in want.recipe.processes
+    )
+    web = next(process for process in want.recipe.processes if process.name == "web")
+    trial = fill_exec(web.run, candidate_slots(known), "process web")
+    jobs = tuple(Timed(job.name, fill_exec(job.run, known, f"job {job.name}"), job.every) for job in want.recipe.jobs)
+    return Manifest(release, artifact, known["listen"], processes, Runs("web", trial, web.stop), jobs)
+
+
+def staged(
+    layout: Layout, want: Want, manifest: Manifest, known: Mapping[str, str], lock: PipLock, salt: str
+) -> Staged:
+    """Return folders, artifact, files and database of a release. salt: fresh randomness, see `FileKind`."""
+    release = layout.release(manifest.release.id)
+    contents = {
+        posixpath.join(release, file.path): (
+            FileWanted(
+                fill_text(file.content, known, want.secrets, f"file {file.path}").encode(),
+                file.mode,
+                bool(secret_names(file.content)),
+            ),
+            secret_names(file.content),
+        )
+        for file in want.recipe.files
+    }
+    own = {
+        layout.manifest(manifest.release.id): encode(manifest),
+        f"{release}/keep.sh": keeper_script(layout, manifest).text + "\n",
+        **{f"{release}/job-{job.name}.sh": job_script(job).text + "\n" for job in manifest.jobs},
+    }
+    files = {path: wanted for path, (wanted, _) in contents.items()}
+    files |= {path: FileWanted(text.encode()) for path, text in own.items()}
+    folders = _folders(layout, manifest.release, want, files)
+    kind = FileKind(salt)
+    resources = [
+        *(_in_folder(layout, Resource(FolderKind(), path, FolderWanted())) for path in folders),
+        _in_folder(layout, Resource(VenvKind(), layout.artifact(manifest.artifact), _venv(lock))),
+        *(_in_folder(layout, Resource(kind, path, wanted)) for path, wanted in files.items()),
+        _in_folder(layout, Resource(DatabaseKind(), layout.db, DatabaseWanted())),
+    ]
+    secret = {f"file:{key(layout, path)}": names for path, (_, names) in contents.items() if names}
+    read = {f"venv:{key(layout, layout.artifact(manifest.artifact))}", *(f"file:{key(layout, p)}" for p in contents)}
+    return Staged(tuple(resources), frozenset(read), secret)
+
+
+def serving(layout: Layout, manifest: Manifest, kept: Sequence[Manifest]) -> tuple[Resource, ...]:
+    """Return link, processes and jobs of the release that serves; what other releases had besides is not wanted."""
+    folder = layout.release(manifest.release.id)
+    needs = tuple(
+        f"{kind}:{key(layout, path)}"
+        for kind, path in (
+            ("venv", layout.artifact(manifest.artifact)),
+            ("file", layout.manifest(manifest.release.id)),
+            ("file", f"{folder}/keep.sh"),
+        )
+    )
+    link = Resource(LinkKind(), key(layout, layout.current), LinkWanted(f"releases/{manifest.release.id}"), needs)
+    return (
+        link,
+        *(
+            Resource(ProcessKind(), _process_key(layout, process.name), _process(layout, process), (link.id,))
+            for process in manifest.processes
+        ),
+        *(
+            Resource(CronKind(), _cron_key(layout, name), wanted, (link.id,))
+            for name, wanted in _cron(layout, manifest)
+        ),
+        *_unwanted(layout, kept, manifest),
+    )
+
+
+def nothing(layout: Layout, kept: Sequence[Manifest]) -> tuple[Resource, ...]:
+    """Return the resources of a host where nothing serves; cron goes first, so that nothing comes back."""
+    gone = _unwanted(layout, kept, None)
+    cron = [resource for resource in gone if resource.kind.name == "cron"]
+    rest = [resource for resource in gone if resource.kind.name != "cron"]
+    ids = tuple(resource.id for resource in cron)
+    return (
+        *cron,
+        *(Resource(resource.kind, resource.key, None, ids) for resource in rest),
+        Resource(LinkKind(), key(layout, layout.current), None, tuple(resource.id for resource in rest)),
+    )
+
+
+def key(layout: Layout, path: str) -> str:
+    """Return a path as a resource's key: below the home folder, which is the same on all hosts."""
+    return path.removeprefix(layout.home + "/")
+
+
+def process_ids(layout: Layout, manifest: Manifest) -> Mapping[str, str]:
+    """Return the resource id of each process, by the process's name."""
+    return {process.name: f"process:{_process_key(layout, process.name)}" for process in manifest.processes}
+
+
+def stale(layout: Layout, manifest: Manifest) -> Sh:
+    """Return shell after which the release's processes count as started with another command.
+
+    It runs before a file of theirs is changed: however the operation ends, the next plan knows that they must restart.
+    """
+    return lines(
+        *(
+            sh(
+                """\
+if [ -f {pid} ]; then
+  read -r a b c <{pid} || true
+  printf '%s stale %s\\n' "$a" "$c" >{pid}.new && mv -f {pid}.new {pid}
+fi""",
+                pid=f"{layout.runs}/{process.name}.pid",
+            )
+            for process in manifest.processes
+        )
+    )
+
+
+def keeper_script(layout: Layout, manifest: Manifest) -> Sh:
+    """Return what the keeper's line runs each minute: it starts what is down, and leaves the host to whoever deploys.
+
+    Descriptors below 9 are closed: what is started must hold neither cron's own lock nor the contract's.
+    """
+    head = sh(
+        """\
+cd {home} || exit 1
+umask 077
+exec 3>&- 4>&- 5>&- 6>&- 7>&-
+exec 9>>{lock}
+flock -n 9 || exit 0""",
+        home=layout.home,
+        lock=layout.lock,
+    )
+    acts = [
+        ProcessKind().act(_process_key(layout, process.name), _process(layout, process), None)
+        for process in manifest.processes
+    ]
+    tries = [
+        sh(
+            """\
+if (
+{guard}
+) >/dev/null 2>&1; then :; else
+(
+set -e
+date -u '+%Y-%m-%dT%H:%M:%SZ was down, started again: {name}'
+{act}
+) </dev/null
+fi""",
+            guard=act.guard,
+            act=act.script,
+            name=Sh(process.name),
+        )
+        for act, process in zip(acts, manifest.processes, strict=True)
+    ]
+    return lines(head, *tries)
+
+
+def job_script(job: Timed) -> Sh:
+    """Return what a job's line runs."""
+    return sh("cd {cwd} && exec {command}", cwd=job.run.cwd, command=command(job.run))
+
+
+def command(run: Filled) -> Sh:
+    """Return a program with its environment as one simple command."""
+    return sh("env {env} {argv}", env=[f"{name}={value}" for name, value in run.env.items()], argv=run.argv)
+
+
+def _folders(layout: Layout, release: Release, want: Want, files: Mapping[str, FileWanted]) -> tuple[str, ...]:
+    release_folder = layout.release(release.id)
+    fixed = [
+        layout.account,
+        layout.artifacts,
+        layout.templates,
+        layout.root,
+        layout.releases,
+        layout.data,
+        layout.log,
+        layout.output,
+        layout.runs,
+        layout.run(release),
+        release_folder,
+        f"{release_folder}/public",
+        *(posixpath.join(layout.data, folder) for folder in want.recipe.folders),
+    ]
+    found: dict[str, None] = dict.fromkeys(fixed)
+    for path in (*fixed, *files):
+        parents: list[str] = []
+        above = posixpath.dirname(path)
+        while above != layout.home and above not in found:
+            parents.append(above)
+            above = posixpath.dirname(above)
+        found |= dict.fromkeys(reversed(parents))
+    return tuple(sorted(found, key=lambda path: path.count("/")))
+
+
+def _in_folder(layout: Layout, resource: Resource) -> Resource:
+    path = resource.key
+    above = posixpath.dirname(path)
+    needs = () if above == layout.home else (f"folder:{key(layout, above)}",)
+    return Resource(resource.kind, key(layout, path), resource.want, needs)
+
+
+def _venv(lock: PipLock) -> VenvWanted:
+    oldest, too_new = lock.python
+    if too_new[0] > oldest[0]:  # all later ones of a major version: the kind looks for each by its name
+        too_new = (oldest[0], oldest[1] + 20)
+    return VenvWanted(lock.lock, (oldest, too_new))
+
+
+def _process_key(layout: Layout, name: str) -> str:
+    return key(layout, f"{layout.runs}/{name}")
+
+
+def _process(layout: Layout, process: Runs) -> ProcessWanted:
+    run = process.run
+    return ProcessWanted(run.argv, run.cwd, layout.process_log(process.name), run.env, process.stop)
+
+
+def _cron_key(layout: Layout, name: str) -> str:
+    return f"{layout.contract}/{name}"
+
+
+def _cron(layout: Layout, manifest: Manifest) -> list[tuple[str, CronWanted]]:
+    def line(script: str, name: str, every: int) -> CronWanted:
+        run = sh("sh {path}", path=f"{layout.current}/{script}.sh")
+        return CronWanted(run, f"{layout.runs}/{name}.cron", layout.process_log(name), every)
+
+    jobs = [(f"job-{job.name}", line(f"job-{job.name}", f"job-{job.name}", job.every)) for job in manifest.jobs]
+    return [(KEEPER, line("keep", KEEPER, 1)), *jobs]
+
+
+def _unwanted(layout: Layout, kept: Sequence[Manifest], manifest: Manifest | None) -> tuple[Resource, ...]:
+    """Return what any kept release has and this one has not: a switch that was cut off may have left it running."""
+    processes = {process.name for process in manifest.processes} if manifest else set()
+    lines_ = {name for name, _ in _cron(layout, manifest)} if manifest else set()
+    old_processes = {process.name for one in kept for process in one.processes} - processes
+    old_lines = {name for one in kept for name, _ in _cron(layout, one)} - lines_
+    return (
+        *(Resource(ProcessKind(), _process_key(layout, name), None) for name in sorted(old_processes)),
+        *(Resource(CronKind(), _cron_key(layout, name), None) for name in sorted(old_lines)),
+    )

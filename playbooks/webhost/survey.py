@@ -1,0 +1,175 @@
+"""Asking the host about everything that a contract needs there, and what differs: the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from crm.errors import HostError
+from crm.plan import Change, Plan, Release, Want
+from playbooks.converge import changes
+from playbooks.host import Host
+from playbooks.kind import Resource
+from playbooks.kinds.cron import CronSeen
+from playbooks.observe import observe
+from playbooks.webhost import resources as made
+from playbooks.webhost.facts import Place, PlaceKind, PlaceWanted, RecordKind, RecordWanted
+from playbooks.webhost.layout import Layout, check_document_root, check_run
+from playbooks.webhost.manifest import Manifest
+from playbooks.webhost.release import artifact_digest, lock_of, release_of, template_key
+from playbooks.webhost.slots import values
+from playbooks.webhost.steps import Due, Records, check_schema, due, key, known_by_record
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a contract wants of a host, and what was seen there. `staged` comes before the steps, `serving` after."""
+
+    want: Want
+    release: Release
+    manifest: Manifest
+    known: Mapping[str, str]
+    staged: made.Staged
+    serving: tuple[Resource, ...]
+    place: Place
+    records: Records
+    due: Due
+    seen: Mapping[str, Any]
+    missing: frozenset[str]
+
+    @property
+    def serves(self) -> bool:
+        """Tell whether the wanted release is the one that serves."""
+        return self.place.serving == self.release.id
+
+    @property
+    def proven(self) -> bool:
+        """Tell whether the wanted release has passed every gate since it was last switched to."""
+        kept = self.place.find(self.release.id)
+        return self.serves and kept is not None and bool(kept.proven)
+
+
+def survey(host: Host, layout: Layout, want: Want, document_root: str | None, salt: str) -> Survey:
+    """Ask the host about every resource of the contract in one round trip; changes nothing.
+
+    A second one follows only where an earlier release had a process or a job that this one has not. Raises Refused for
+    what cannot be or is not built, HostError when the host cannot be asked or holds what makes no sense.
+    """
+    release = release_of(want)
+    check_run(layout, release)
+    check_document_root(layout, document_root)
+    lock = lock_of(want.recipe, want.version)
+    artifact = artifact_digest(lock)
+    known = values(layout, want, release, artifact)
+    manifest = made.manifest_of(want, release, artifact, known)
+    staged = made.staged(layout, want, manifest, known, lock, salt)
+    facts = [
+        Resource(PlaceKind(), layout.contract, PlaceWanted(layout, document_root)),
+        Resource(
+            RecordKind(layout.artifacts),
+            layout.contract,
+            RecordWanted(layout.db, layout.template(template_key(want, artifact))),
+        ),
+    ]
+    first = observe(host, [*staged.resources, *made.serving(layout, manifest, ()), *facts])
+    place: Place = first.seen[f"place:{layout.contract}"]
+    records: Records = first.seen[f"record:{layout.contract}"]
+    check_document_root(layout, place.document_root)
+    check_schema(want, release, records, layout.db)
+    serving = made.serving(layout, manifest, [kept.manifest for kept in place.kept])
+    others = [resource for resource in serving if resource.id not in first.seen]
+    seen = {**first.seen, **(observe(host, others).seen if others else {})}
+    steps = due(want, release, records)
+    return Survey(want, release, manifest, known, staged, serving, place, records, steps, seen, first.missing)
+
+
+def look(host: Host, layout: Layout) -> Place:
+    """Return what lies in the contract's folder, whatever the contract says today."""
+    place = observe(host, [Resource(PlaceKind(), layout.contract, PlaceWanted(layout, None))]).seen[
+        f"place:{layout.contract}"
+    ]
+    if not isinstance(place, Place):
+        raise HostError(f"{host.name}: the host says nothing of {layout.contract}", "")
+    return place
+
+
+def plan_of(survey: Survey) -> Plan:
+    """Return what differs, in the order in which it would be made right. Pure."""
+    everything = (*survey.staged.resources, *survey.serving)
+    differing = {change.resource: change for change in changes(everything, survey.seen)}
+    ground = [differing[resource.id] for resource in survey.staged.resources if resource.id in differing]
+    service = [differing[resource.id] for resource in survey.serving if resource.id in differing]
+    found = (
+        *(_ground(change, survey) for change in ground),
+        *_reset(survey),
+        *_steps(survey, later=bool(ground)),
+        *service,
+        *_gate(survey, later=bool(ground or service or survey.due.steps)),
+    )
+    return Plan(
+        contract=survey.want.contract,
+        release=survey.release,
+        serving=survey.place.serving,
+        resources=len(everything) + len(_all_steps(survey)) + 1,
+        changes=found,
+        notes=_notes(survey),
+    )
+
+
+def restarts(survey: Survey, change: Change) -> bool:
+    """Tell whether what serves must restart because of a change on the ground: it reads this only when it starts."""
+    return survey.serves and change.resource in survey.staged.read
+
+
+def changed_ground(survey: Survey) -> Sequence[Change]:
+    """Return the changes of the release that serves which make it restart."""
+    return [change for change in changes(survey.staged.resources, survey.seen) if restarts(survey, change)]
+
+
+def _ground(change: Change, survey: Survey) -> Change:
+    names = survey.staged.secrets.get(change.resource)
+    if names:
+        change = replace(change, diff=(*change.diff, f"with the secrets: {', '.join(names)}"))
+    if change.resource.startswith("database:") and change.action == "create" and survey.records.template:
+        change = replace(change, diff=("+ from the template of this version, initialised before",))
+    return replace(change, disrupts="restart") if restarts(survey, change) else change
+
+
+def _reset(survey: Survey) -> tuple[Change, ...]:
+    if survey.due.reset is None:
+        return ()
+    return (Change(f"database:{survey.want.contract}", "replace", survey.due.reset, disrupts="data"),)
+
+
+def _steps(survey: Survey, *, later: bool) -> tuple[Change, ...]:
+    return tuple(
+        Change(
+            f"step:{key(step, survey.release)}",
+            "run",
+            step.summary or f"phase {step.phase}",
+            later=later or not known_by_record(step),
+        )
+        for step in survey.due.steps
+    )
+
+
+def _all_steps(survey: Survey) -> Sequence[str]:
+    return [step.name for step in survey.want.recipe.steps if step.phase != "upgrade"]
+
+
+def _gate(survey: Survey, *, later: bool) -> tuple[Change, ...]:
+    if survey.proven:
+        return ()
+    why = "it serves, and was never seen at its public URL" if survey.serves else "it was not proven yet"
+    return (Change(f"gate:{survey.release.id}", "run", why, later=later),)
+
+
+def _notes(survey: Survey) -> tuple[str, ...]:
+    cron = [seen for seen in survey.seen.values() if isinstance(seen, CronSeen)]
+    if all(seen.usable for seen in cron):
+        return ()
+    who, jobs = survey.want.contract, [job.name for job in survey.manifest.jobs]
+    why = "has no cron" if any(seen.state == "no-tool" for seen in cron) else "does not let this account use cron"
+    never = f"; its jobs never run: {', '.join(jobs)}" if jobs else ""
+    return (f"this host {why}: after a reboot or crash nothing restarts {who} until the next deploy{never}",)
