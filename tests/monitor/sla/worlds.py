@@ -71,7 +71,9 @@ def credits_(draw: st.DrawFn) -> dict[str, Any]:
         units = ["percent", "days"] if unit == "service-time" else ["percent"]
         value = draw(
             st.lists(
-                st.tuples(ratios, st.sampled_from(units), st.sampled_from([Fraction(1, 10), Fraction(2), Fraction(1, 3)])),
+                st.tuples(
+                    ratios, st.sampled_from(units), st.sampled_from([Fraction(1, 10), Fraction(2), Fraction(1, 3)])
+                ),
                 min_size=1,
                 max_size=4,
                 unique_by=lambda tier: tier[0],
