@@ -29,7 +29,7 @@ def main(config: str, command: str, *rest: str) -> None:
     """Run one command; `web` takes the address to listen on."""
     here = site(Path(config))
     if command == "web":
-        from .web import web  # noqa: PLC0415 - only the web process pays for its imports
+        from .web import web
 
         print(web(here, *rest))  # noqa: T201 - the answer is the output
     else:
