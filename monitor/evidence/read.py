@@ -66,9 +66,12 @@ def _parse(opened: BinaryIO, name: str) -> Evidence:
 
 
 def _blocks(opened: BinaryIO) -> Iterator[bytes]:
-    """Give the file in blocks of whole lines; a line much longer than may be is given in blocks of its own."""
+    """Give the file in blocks of whole lines; the rest of a line that is far too long is left out."""
     while block := opened.read(_BLOCK):
-        yield block if block.endswith(b"\n") else block + opened.readline(_BLOCK)
+        tail = b"" if block.endswith(b"\n") else opened.readline(_BLOCK)
+        yield block + tail if len(tail) < _BLOCK or tail.endswith(b"\n") else block + tail + b"\n"
+        while len(tail) == _BLOCK and not tail.endswith(b"\n"):
+            tail = opened.readline(_BLOCK)
 
 
 def _quick(block: bytes, shapes: Shapes) -> tuple[list[Span], list[Record]] | None:

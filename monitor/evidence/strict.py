@@ -49,7 +49,7 @@ class EvidenceError(CrmhostError):
     def __init__(self, name: str, problems: tuple[Problem, ...]) -> None:
         shown = [f"{name}:{one.line}: {one.found}; {one.remedy}" for one in problems[:MAX_SHOWN]]
         if len(problems) > MAX_SHOWN:
-            shown.append(f"{name}: {len(problems) - MAX_SHOWN} more lines like these")
+            shown.append(f"{name}: {len(problems) - MAX_SHOWN} more problems like these")
         super().__init__("\n".join(shown))
         self.problems = problems
 
