@@ -29,6 +29,7 @@ now() {{
 journal() {{
   printf '%s\\n' "$1" >>"$d/journal" || return 1
 }}
+journal_why() {{ {{ echo | cat >>"$d/journal"; }} 2>&1; }}
 entry() {{
   printf '{{"version":1,"at":"%s",%s,"phase":%s,"subject":%s,"state":"%s"%s}}' \\
     "$(now)" "$origin" "$phase" "$2" "$1" "${{3:+,\\"code\\":$3}}"

@@ -73,7 +73,7 @@ note begin {subject}
 ) >"$out" 2>&1
 code=$?
 if [ "$code" = 0 ]; then note done {subject}; else note failed {subject} "$code"; fi
-leave "$code" "$(tail -c {tail} "$out" | base64 | tr -d '\\n')\"""",
+leave "$code" "$(tail -c {tail} "$out" | b64)\"""",
         subject=quoted(name),
         log=Sh(f"{operation.id}-{job}"),
         body=body,
@@ -116,10 +116,13 @@ while :; do
 done
 prepare() {{
   rm -rf "$d/staging" "$d/job" && mkdir "$d/staging" "$d/staging/$o" || return 1
-  printf '{{"since":"%s",%s,"doing":%s}}\\n' "$(now)" "$origin" "$doing" >"$d/holder" || return 1
+  printf '{{"since":"%s",%s,"doing":%s}}\\n' "$(now)" "$origin" "$doing" | cat >"$d/holder" || return 1
   rm -f "$d/step"
   {rotate}
-  ls -t "$d/log" | tail -n +{kept} | while IFS= read -r f; do rm -f "$d/log/$f"; done
+  ls -t "$d/log" | grep -e '^[0-9a-f]*-[0-9]*[.]log$' | tail -n +{kept} | while IFS= read -r f; do
+    rm -f "$d/log/$f"
+  done
+  :
 }}
 why=$(prepare 2>&1) || refuse "$why"
 """,
@@ -180,7 +183,7 @@ while IFS=' ' read -r verb a b c e; do
     step) printf '{{"since":"%s","step":%s}}\\n' "$(now)" "$(printf %s "$a" | base64 -d)" >"$d/step" ;;
     journal)
       phase=$(printf %s "$b" | base64 -d)
-      journal "$(entry "$a" "$(printf %s "$c" | base64 -d)")" || say full ;;
+      journal "$(entry "$a" "$(printf %s "$c" | base64 -d)")" || say full "=$(journal_why | b64)" ;;
     run)
       J=$a; M=$b; say started "$J"
       {{ printf '%s\\n' "$c"; printf %s "$e" | base64 -d; }} | setsid {boot} "$$" &
@@ -207,19 +210,22 @@ def _job(operation: Operation, job: int, phase: str, name: str, *, safe: bool) -
 keeper=$1; job={job}; mode={mode}; phase={phase}
 cd || exit 70
 staging="$PWD/$d/staging/$o"
-printf '%s %s\\n' "$$" "$mode" >"$d/job" && kill -0 "$keeper" || exit 75
-printf '{{"since":"%s","step":%s}}\\n' "$(now)" {name} >"$d/step"
 tell() {{ (printf '%s %s\\n' "$N" "$*") 2>/dev/null; }}
+b64() {{ base64 | tr -d '\\n'; }}
 leave() {{ rm -f "$d/job" "$d/step"; tell exit "$job" "$1" "$2"; exit "$1"; }}
+full() {{ tell full "=$(printf %s "$1" | b64)"; leave 74; }}
+why=$( {{ printf '%s %s\\n' "$$" "$mode" | cat >"$d/job"; }} 2>&1 ) || full "$why"
+kill -0 "$keeper" 2>/dev/null || exit 75
+printf '{{"since":"%s","step":%s}}\\n' "$(now)" {name} >"$d/step"
 note() {{
   if [ "$1" = begin ]; then kill -0 "$keeper" 2>/dev/null || exit 75; fi
   line=$(entry "$@")
-  journal "$line" 2>/dev/null || [ "$mode" = unsafe ] || {{ tell full; leave 74; }}
+  journal "$line" 2>/dev/null || [ "$mode" = unsafe ] || full "$(journal_why)"
   tell note "$line"
 }}
 failed() {{
   note failed "$1" "$2"
-  leave "$2" "$(tail -c {tail} "$staging/.out" | base64 | tr -d '\\n')"
+  leave "$2" "$(tail -c {tail} "$staging/.out" | b64)"
 }}""",
             job=job,
             mode="safe" if safe else "unsafe",

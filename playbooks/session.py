@@ -63,7 +63,8 @@ def lock(host: Host, contract: str, doing: str, who: str, *, silence: int = 45, 
     operation = Operation(contract, secrets.token_hex(4), secrets.token_hex(8), who, doing, silence)
     stream = host.start(keeper.BOOT)
     try:
-        stream.send(_encoded(keeper.keeper(operation).text) + b"\n")
+        with contextlib.suppress(HostError):  # an account without a shell ends at once; what it said is read next
+            stream.send(_encoded(keeper.keeper(operation).text) + b"\n")
         session = Session(host, operation, stream, staging=_locked(host, operation, stream))
     except BaseException:
         stream.close()
@@ -185,7 +186,11 @@ class Session:
             elif verb == "note":
                 self._note(" ".join(words), begun, events, progress)
             elif verb == "full":
-                raise HostError(f"{self.host.name}: cannot write the journal", "Free some space or quota there.")
+                why = safe(_decoded(words[0]).strip(), 400)
+                raise HostError(
+                    f"{self.host.name}: cannot write below ~/{self.operation.folder}: {why}",
+                    "Free some space or quota there and run the same command again.",
+                )
             elif verb == "beat" and started and words[:1] != [job]:
                 raise HostError(
                     f"{self.host.name}: {safe_line(name)} was killed on the host",
@@ -243,13 +248,19 @@ def _beat(session: Session, stop: threading.Event, every: float) -> None:
 def _locked(host: Host, operation: Operation, stream: Stream) -> str:
     """Wait for the keeper's first word; return the staging folder's absolute path."""
     until = time.monotonic() + 30.0
+    noise = b""
     while True:
         try:
             line = stream.line(max(0.1, until - time.monotonic()))
         except TimeoutError:
             raise HostError(f"{host.name}: no answer to the request for the lock within 30 s") from None
         if line is None:
-            raise HostError(f"{host.name}: the account runs no POSIX shell, or it ended early")
+            shown = safe_line(noise.decode("utf-8", "replace"), 400)
+            raise HostError(
+                f"{host.name}: the account runs no POSIX shell, or it ended early; it answered: {shown!r}",
+                "Check that `ssh` to this account can run `sh`.",
+            )
+        noise = (noise + line + b"\n")[-1000:]
         verb, words = _answer(operation, line)
         if verb == "locked":
             return _decoded(words[0])

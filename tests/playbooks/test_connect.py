@@ -97,7 +97,7 @@ def test_a_wrong_key_is_refused_and_named(box: Sandbox, tmp_path: Path) -> None:
 
 def test_a_key_that_cannot_be_read_is_named(box: Sandbox, tmp_path: Path) -> None:
     locked, garbage = tmp_path / "locked", tmp_path / "garbage"
-    asyncssh.generate_private_key("ssh-ed25519").write_private_key(locked, passphrase="words")
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(locked, passphrase="words")  # noqa: S106 - the test's own key
     garbage.write_text("not a key")
     for path, message in (
         (locked, "has a passphrase"),
@@ -121,9 +121,10 @@ def test_a_name_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_a_host_that_accepts_and_says_nothing(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(HostError, match="does not speak SSH with us"):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
         address = Address("u", "127.0.0.1", silent.getsockname()[1])
-        connect(address, tmp_path / "known", key_file=None, accept_new=never, timeout=0.3)
+        with pytest.raises(HostError, match="does not speak SSH with us"):
+            connect(address, tmp_path / "known", key_file=None, accept_new=never, timeout=0.3)
 
 
 def test_the_same_host_again_has_the_same_key(tmp_path: Path) -> None:

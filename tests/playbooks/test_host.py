@@ -101,7 +101,7 @@ def test_a_full_host_is_one_clear_error(tmp_path: Path) -> None:
     with (
         Sandbox(tmp_path / "box", faults=Faults(full_after=100_000)) as box,
         reach(box) as host,
-        pytest.raises(HostError, match="cannot write files to .*staging") as caught,
+        pytest.raises(HostError, match=r"cannot write files to .*staging") as caught,
     ):
         host.put([Put("a", bytes(200_000))], f"{host.home}/staging")
     assert "Free some space or quota" in caught.value.remedy

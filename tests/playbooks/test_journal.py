@@ -14,7 +14,10 @@ from crm.plan import Event
 from playbooks.journal import FUNCTIONS, LIMIT, ROTATE, Entry, origin, parse, quoted, read
 from playbooks.shell import Sh, lines, sh
 
-GOOD = b'{"version":1,"at":"2026-11-22T18:00:00.000001Z","who":"ann","operation":"9f","phase":"stage","subject":"s","state":"failed","code":3}'
+GOOD = (
+    b'{"version":1,"at":"2026-11-22T18:00:00.000001Z","who":"ann","operation":"9f","phase":"stage","subject":"s",'
+    b'"state":"failed","code":3}'
+)
 
 
 def test_a_line_is_an_entry() -> None:
