@@ -83,8 +83,8 @@ class Client:
         return ended
 
     def wake(self) -> None:
-        """End a `wait` that is going on in another thread, or the next one."""
-        with contextlib.suppress(BlockingIOError):  # full: it has been woken already
+        """End a `wait` that is going on in another thread, or the next one; do nothing after `close`."""
+        with contextlib.suppress(OSError):  # full: it has been woken already; or closed
             self._wake.send(b"\0")
 
     def close(self) -> None:
