@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ def command(as_json: bool, *, keep: bool) -> None:
         with ExitStack() as stack:
             scene = stack.enter_context(set_scene(os.environ))
             folder = scene.folder
-            story = Story(scene, narrator, stack.callback)
+            story = Story(scene, narrator, lambda end: _push(stack, end))
             ending = story.tell()
             finished = True
             _show(narrator, story, ending, keep=keep)
@@ -93,3 +94,7 @@ def _until_stopped() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- the signature of a handler
     raise KeyboardInterrupt
+
+
+def _push(stack: ExitStack, end: Callable[[], None]) -> None:
+    stack.callback(end)

@@ -28,5 +28,5 @@ def command(recipe: str | None, as_json: bool) -> None:
             json_line("recipe", id=one.id, title=one.title, versions=list(one.versions), targets=list(one.targets))
         return
     head = ("RECIPE", "CRM", "VERSIONS", "RUNS ON", "LICENCE")
-    rows = [(one.id, one.title, ", ".join(one.versions), ", ".join(one.targets), one.licence) for one in known]
-    click.echo(table(head, rows))
+    listed = [(one.id, one.title, ", ".join(one.versions), ", ".join(one.targets), one.licence) for one in known]
+    click.echo(table(head, listed))

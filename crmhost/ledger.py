@@ -1,0 +1,100 @@
+"""The fleet's store on this machine, its billing systems and its signing key, for the commands that need them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from contract.model import Micros
+from crm.errors import CrmhostError
+from crmhost.fleet import Fleet
+from crmhost.vault import FLEET
+from monitor.billing.adapter import Adapter
+from monitor.billing.file import FileAdapter
+from monitor.billing.webhook import WebhookAdapter
+from monitor.settling import Agreed, Settling
+from monitor.statement.signature import SigningKey
+from monitor.store.database import migrate, open_database
+
+
+def now() -> Micros:
+    """Return the present instant."""
+    return time.time_ns() // 1000
+
+
+@contextmanager
+def open_store(fleet: Fleet) -> Iterator[Engine]:
+    """Open this machine's store of the fleet, made and brought up to date where that is due."""
+    fleet.state.mkdir(mode=0o700, exist_ok=True)
+    engine = open_database(fleet.store)
+    try:
+        migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def signing_key(fleet: Fleet) -> SigningKey:
+    """Return the key that signs the fleet's statements; raises CrmhostError where there is none, or another one."""
+    seed = fleet.vault.get(FLEET, "statement-key")
+    if seed is None:
+        raise CrmhostError(
+            f"{fleet.vault.folder}/{FLEET}/statement-key.age: is not there, so no statement can be signed",
+            "Bring it back from the fleet's repository; customers know its public half.",
+        )
+    try:
+        key = SigningKey(bytes.fromhex(seed))
+    except ValueError as error:
+        raise CrmhostError("_fleet/statement-key: is not 64 hexadecimal digits", "Bring the right one back.") from error
+    if fleet.settings.statement_key not in (None, key.public):
+        raise CrmhostError(
+            "crmhost.yaml: statement-key: is not the public half of the secret _fleet/statement-key",
+            f"The secret's public half is {key.public}. Customers verify with the one that they were given.",
+        )
+    return key
+
+
+def settling(fleet: Fleet, engine: Engine) -> Settling:
+    """Return what settling needs."""
+    return Settling(engine, signing_key(fleet), now, fleet.settings.serve.grace)
+
+
+def agreed(fleet: Fleet, names: tuple[str, ...] = ()) -> tuple[Agreed, ...]:
+    """Return the contracts of the fleet that promise something, or those that are named, with their files' bytes."""
+    found = []
+    for name in names or fleet.names():
+        contract = fleet.contract(name)
+        if contract.sla is not None or contract.amendments:
+            found.append(Agreed(contract, fleet.contract_file(name).read_bytes()))
+    return tuple(found)
+
+
+def adapters(fleet: Fleet) -> Mapping[str, Adapter]:
+    """Return the billing systems that crmhost.yaml sets up, by the name that contracts give them."""
+    systems = fleet.settings.billing
+    file = Path(systems.file.path).expanduser() if systems.file is not None else Path("credits.csv")
+    found: dict[str, Adapter] = {"file": FileAdapter(fleet.folder / file)}
+    if systems.webhook is not None:
+        secret = fleet.vault.get(FLEET, "billing-webhook")
+        if secret is None:
+            raise CrmhostError(
+                f"{fleet.vault.folder}/{FLEET}/billing-webhook.age: is not there, so no credit can be signed",
+                "Store the secret that the receiver knows (whsec_…): crmhost secrets set _fleet billing-webhook",
+            )
+        found["webhook"] = WebhookAdapter(systems.webhook.url.rstrip("/"), tuple(secret.split()), now)
+    return found
+
+
+def refuse_unknown_systems(fleet: Fleet, contracts: tuple[Agreed, ...]) -> None:
+    """Raise CrmhostError where a contract names a billing system that crmhost.yaml does not set up."""
+    for one in contracts:
+        billing = one.contract.billing
+        if billing is not None and billing.system == "webhook" and fleet.settings.billing.webhook is None:
+            raise CrmhostError(
+                f"contracts/{one.contract.id}.yaml: billing.system: webhook, but crmhost.yaml sets up no webhook",
+                "Write where credits go: billing: {webhook: {url: https://billing.example/crmhost}}",
+            )

@@ -1,0 +1,165 @@
+"""`crmhost serve`: the monitor, its pages, settling and delivering, as one process that ends cleanly."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+import structlog
+from sqlalchemy import Engine
+
+from contract.model import Contract
+from crm.errors import CrmhostError
+from crmhost.fleet import Fleet
+from crmhost.ledger import adapters, agreed, now, open_store, refuse_unknown_systems, settling
+from monitor.accounts import Accounts
+from monitor.billing.adapter import Adapter
+from monitor.billing.delivery import deliver_due
+from monitor.clock import SystemClock
+from monitor.metrics import make_registry
+from monitor.post import watched_from
+from monitor.running import RunningPeriods
+from monitor.server import Server, make_app
+from monitor.settling import Agreed, Left, Settling, settle_due
+from monitor.store.lock import only_monitor
+from monitor.watch import Options, Watch
+
+TURN = 1.0
+"""Seconds between two looks at what is due to be settled or delivered."""
+
+
+def serve(fleet: Fleet, listen: str | None, log: structlog.stdlib.BoundLogger) -> None:
+    """Measure, settle and deliver for every contract of the fleet, until SIGTERM or Ctrl-C.
+
+    Raises CrmhostError for what is wrong before it starts; what goes wrong later is logged and shown in /metrics and
+    /healthz, and tried again.
+    """
+    contracts = agreed(fleet)
+    refuse_unknown_systems(fleet, contracts)
+    systems = adapters(fleet)
+    host, _, port = (listen or fleet.settings.serve.listen).rpartition(":")
+    with ExitStack() as stack:
+        engine = stack.enter_context(open_store(fleet))
+        stack.enter_context(only_monitor(fleet.store))
+        work = settling(fleet, engine)
+        stopping = stack.enter_context(_stop_signals())
+        watch = stack.enter_context(_watching(fleet, [one.contract for one in contracts], engine, log))
+        office = Office(fleet, work, contracts, systems, log)
+        stack.enter_context(_serving(fleet, watch, engine, office, (host.strip("[]"), int(port)), log))
+        log.info("serving", contracts=len(contracts), vantage=watch.vantage)
+        office.work_until(stopping)
+        log.info("stopping")
+
+
+class Office:
+    """Settles and delivers what is due, turn by turn, in the thread that called `serve`."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        work: Settling,
+        contracts: Sequence[Agreed],
+        systems: Mapping[str, Adapter],
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._fleet = fleet
+        self._work = work
+        self._contracts = contracts
+        self._systems = systems
+        self._log = log
+        self._said: set[tuple[str, str, str]] = set()
+        self.trouble: str | None = None
+
+    def work_until(self, stopping: threading.Event) -> None:
+        """Take turns until told to stop. A turn that fails is logged, shown, and tried again."""
+        while not stopping.wait(TURN):
+            try:
+                self.turn()
+                self.trouble = None
+            except CrmhostError as error:
+                self._trouble(error.what)
+            except Exception as error:  # noqa: BLE001 -- a bug in settling must not end the measuring
+                self._trouble(f"{type(error).__name__}: {error}")
+
+    def turn(self) -> None:
+        """Settle and deliver what is due now."""
+        for outcome in settle_due(self._work, self._contracts):
+            if isinstance(outcome, Left):
+                self._left(outcome)
+            else:
+                self._log.info("settled", contract=outcome.contract, period=outcome.period, credit=outcome.credit)
+        for one in deliver_due(self._work.engine, self._systems, now):
+            self._log.info("delivery", key=one.key, system=one.system, state=one.state, detail=one.detail)
+
+    def _left(self, left: Left) -> None:
+        """Log what waits for a person once, not at every turn."""
+        what = (left.contract, left.period, left.reason)
+        if what not in self._said:
+            self._said.add(what)
+            self._log.warning("not settled", contract=left.contract, period=left.period, reason=left.reason)
+
+    def _trouble(self, text: str) -> None:
+        if text != self.trouble:
+            self._log.error("settling or delivering failed; it is tried again", error=text)
+        self.trouble = text
+
+
+@contextmanager
+def _watching(
+    fleet: Fleet, contracts: Sequence[Contract], engine: Engine, log: structlog.stdlib.BoundLogger
+) -> Iterator[Watch]:
+    vantage = fleet.settings.serve.vantage
+    watched = watched_from(vantage, contracts)
+    watch = Watch(watched, engine, SystemClock(), log, Options(vantage=vantage))
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.stop()
+
+
+@contextmanager
+def _serving(
+    fleet: Fleet,
+    watch: Watch,
+    engine: Engine,
+    office: Office,
+    address: tuple[str, int],
+    log: structlog.stdlib.BoundLogger,
+) -> Iterator[Server]:
+    from monitor.pages.routes import statement_routes
+
+    contracts = [fleet.contract(name) for name in fleet.names()]
+    periods = RunningPeriods(engine, SystemClock(), contracts)
+    registry = make_registry(Accounts(watch, engine, periods))
+
+    def troubles() -> list[str]:
+        found = [] if watch.alive else ["the monitor does not probe"]
+        return [*found, *([office.trouble] if office.trouble else [])]
+
+    server = Server(make_app(registry, troubles, statement_routes(engine)), *address)
+    server.start()
+    log.info("listening", metrics=f"{server.url}metrics")
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Give an event that SIGTERM and SIGINT set."""
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- the signature of a handler
+        stopping.set()
+
+    before = [(number, signal.signal(number, stop)) for number in (signal.SIGTERM, signal.SIGINT)]
+    try:
+        yield stopping
+    finally:
+        for which, handler in before:
+            signal.signal(which, handler)
