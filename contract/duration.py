@@ -71,6 +71,8 @@ def _parts(value: object, units: dict[str, Micros] | dict[str, str], remedy: str
         raise wrong(remedy)
     unit = match[2]
     if unit not in units:
+        if unit in _CALENDAR and remedy == EXACT:
+            raise wrong(f"months and years have no exact length: {EXACT}")
         near = difflib.get_close_matches(unit.lower(), units, 1)
         hint = {"m": "min", "M": "min", "sec": "s", "secs": "s", "hr": "h", "hrs": "h", "d": "days", "H": "h"}.get(unit)
         guess = hint if hint in units else (near[0] if near else None)

@@ -19,6 +19,7 @@ _FORMULAS = (
     "write 'multiplier: 3', 'tiers: [{below: 99.9 %, percent: 10}]', 'percent: 5' with 'per: started-hour', "
     "or 'percent: 2' with 'per-point-short: full'"
 )
+_FORMULA_KEYS = ("multiplier", "tiers", "per", "per-point-short")
 _CHOICES = {
     "target": ("kind", "write 'kind: webhost', 'lan', 'cloud' or 'saas'"),
     "formula": (
@@ -80,7 +81,7 @@ def finding(error: MappingType[str, Any], root: Node, models: Models) -> Finding
     if kind == "extra_forbidden":
         return Finding(path, _known(str(last), at), f"the unknown key {quoted(str(last))}")
     if isinstance(node, Scalar) and not node.text and kind != "too_short":
-        return Finding(path, _nothing_remedy(kind, context), "no value")
+        return Finding(path, _nothing_remedy(kind, context, at), "no value")
     if kind == WRONG:
         return Finding(path, context["remedy"], context.get("found"))
     return _structural(kind, context, path, node, at)
@@ -107,15 +108,18 @@ def _no_such_choice(path: Path, node: Node | None) -> Finding:
         return Finding(path, remedy)
     if key is not None and key in node.items:
         return Finding((*path, key), remedy)
-    return Finding(path, remedy, f"no '{key}'" if key else "no known formula")
+    if key is not None:
+        return Finding(path, remedy, f"no '{key}'")
+    guess = next(filter(None, (did_you_mean(written, _FORMULA_KEYS) for written in node.items)), "")
+    return Finding(path, f"{guess}{remedy}", "no known formula")
 
 
-def _nothing_remedy(kind: str, context: dict[str, Any]) -> str:
+def _nothing_remedy(kind: str, context: dict[str, Any], at: Models) -> str:
     if kind == WRONG:
-        return f"{context['remedy']}, or delete the key"
+        return str(context["remedy"])
     if kind == "literal_error":
-        return f"write {context['expected'].replace(chr(39), '')}, or delete the key"
-    return "write a value, or delete the key"
+        return f"write {context['expected'].replace(chr(39), '')}"
+    return f"write keys and values; the keys here are {_listed(_keys(at))}" if at else "write a value"
 
 
 def _choice(expected: str, node: Node | None) -> str:
@@ -139,6 +143,9 @@ def _add(key: str, at: Models) -> str:
 
 def _known(key: str, at: Models) -> str:
     keys = _keys(at)
+    for model in at:
+        if key in model.model_fields and (alias := model.model_fields[key].alias) in keys and alias != key:
+            return f"did you mean '{alias}'?"
     kebab = key.replace("_", "-").lower()
     near = [kebab] if kebab in keys else difflib.get_close_matches(kebab, keys, 1)
     return f"did you mean '{near[0]}'?" if near else f"the keys here are {_listed(keys)}"
@@ -176,6 +183,8 @@ def _walk(loc: tuple[str | int, ...], root: Node, models: Models) -> tuple[Path,
         if member and not (isinstance(node, Mapping) and part in node.items):
             models = member
             continue
+        if isinstance(node, Scalar):
+            break  # a text that stands for a mapping, such as a country for its holidays
         path.append(part)
         last = position == len(loc) - 1
         known = isinstance(part, int) or any(part in _fields(model) for model in models)
@@ -206,7 +215,7 @@ def line_of(root: Mapping, path: Path) -> int:
             break
         line = node.keys[part] if isinstance(node, Mapping) and isinstance(part, str) else below.line
         node = below
-    return node.line if isinstance(node, Scalar) else line
+    return node.line if isinstance(node, Scalar) and node.text else line
 
 
 def _members(fields: dict[str, FieldInfo], key: str) -> Models:

@@ -66,11 +66,11 @@ def amendments_of(root: Mapping, base: Mapping) -> tuple[tuple[Amended, ...], tu
 
 
 def _formal(item: Mapping, path: Path) -> Iterator[Finding]:
-    for key in item.items:
-        if key not in {"from", *_CHANGED}:
-            remedy = did_you_mean(key, ("from", *_CHANGED)) or f"an amendment changes {', '.join(_CHANGED)}"
-            yield Finding((*path, key), remedy.strip(), f"the unknown key {quoted(key)}")
-    if not set(item.items) & set(_CHANGED):
+    unknown = [key for key in item.items if key not in {"from", *_CHANGED}]
+    for key in unknown:
+        remedy = did_you_mean(key, ("from", *_CHANGED)) or f"an amendment changes {', '.join(_CHANGED)}"
+        yield Finding((*path, key), remedy.strip(), f"the unknown key {quoted(key)}")
+    if not unknown and not set(item.items) & set(_CHANGED):
         yield Finding(path, f"write what changes: one of {', '.join(_CHANGED)}", "no change")
 
 

@@ -78,7 +78,11 @@ def money(value: object) -> Money:
         )
     places, allowed = -int(found.amount.as_tuple().exponent), exponent(found.currency)
     if places > allowed:
-        raise wrong(f"{found.currency} has {allowed} decimals: write no more")
+        raise wrong(
+            f"write {found.currency} with at most {allowed} decimals"
+            if allowed
+            else f"write {found.currency} without decimals"
+        )
     if not found.amount.is_finite() or found.amount < 0:
         raise wrong(REMEDY)
     return found

@@ -147,4 +147,8 @@ def _term(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str 
     if calendar is not None and isinstance(term.lasts, CalendarDuration):
         named = "jalali" if term.lasts.unit.startswith("jalali") else "gregorian"
         if named != calendar:
-            yield ("term", "lasts"), f"the periods are {calendar.capitalize()} months: the last one will be cut", None
+            yield (
+                ("term", "lasts"),
+                f"the periods are {calendar.capitalize()} months, and the last one is cut: write its year or month",
+                None,
+            )

@@ -44,7 +44,7 @@ def parse(text: bytes, file: str) -> Parsed:
     root = _without(source.root, "amendments")
     sections, findings = read_sections(root)
     odd = tuple(check(sections))
-    problems = [*source.problems, *_located((*findings, *odd), root, file)]
+    problems = _located((*findings, *odd), root, file)
     problems += _located(_misnamed(sections.contract, file), root, file)
     amended, mistakes = amendments_of(source.root, root)
     problems += _located(mistakes, source.root, file)
@@ -54,7 +54,10 @@ def parse(text: bytes, file: str) -> Parsed:
         known |= change.known()
     made = tuple(change.amendment for change in amended if change.amendment is not None)
     problems += _located(check_order(made, sections), source.root, file)
-    unique = tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
+    # what YAML itself has wrong at a place is not said again of the value that could not be read there
+    unread = {(problem.line, problem.path) for problem in source.problems}
+    said = [*source.problems, *(one for one in problems if (one.line, one.path) not in unread)]
+    unique = tuple(sorted(dict.fromkeys(said), key=lambda problem: problem.line))
     if any(problem.severity == "error" for problem in unique):
         return Parsed(None, unique)
     return Parsed(Contract.model_construct(**sections.values(), amendments=made), unique)
@@ -112,5 +115,5 @@ def _found(one: Finding, root: Mapping) -> str:
     if isinstance(node, Scalar):
         return quoted(node.text) if node.text else "no value"
     if isinstance(node, Sequence):
-        return "a list"
+        return "a list" if node.items else "an empty list"
     return "keys and values" if isinstance(node, Mapping) else "nothing"

@@ -11,7 +11,7 @@ from contract.duration import SECOND, duration_text
 from contract.explain import Finding, did_you_mean
 from contract.holidays import COUNTRIES, Holidays
 from contract.model import Amendment, Fee, Micros, Money
-from contract.moment import first_instant, instant_text, zone
+from contract.moment import first_instant, short_text, zone
 from contract.sections import Sections
 from contract.sla import Credit, CyclePeriod, Multiplier, Tiers
 from contract.term import bounds, end_of, signed_at
@@ -181,7 +181,7 @@ def _term(sections: Sections) -> Iterator[Finding]:
     if term.renewal_notice is not None and term.renewal_notice >= end - start:
         yield Finding(("term", "renewal-notice"), "write less than the term lasts")
     if term.accepted is not None and first_instant(term.accepted, local) >= end:
-        yield Finding(("term", "accepted"), f"the term ends at {instant_text(end)}: accept before, or mend 'lasts'")
+        yield Finding(("term", "accepted"), f"the term ends at {short_text(end)}: accept before, or mend 'lasts'")
 
 
 def _crm(sections: Sections) -> Iterator[Finding]:
@@ -229,7 +229,7 @@ def check_order(amendments: tuple[Amendment, ...], sections: Sections) -> Iterat
                 path, "a contract is amended after it was signed: write a later date, or mend the terms themselves"
             )
         if limits is not None and limits[1] is not None and start >= limits[1] and amendment.term is None:
-            remedy = f"the term ends at {instant_text(limits[1])}: write an earlier date, or amend 'term' too"
+            remedy = f"the term ends at {short_text(limits[1])}: write an earlier date, or amend 'term' too"
             yield Finding(path, remedy, severity="warning")
         if amendment.sla is not None and spec is not None and amendment.sla.period != spec:
             yield Finding(

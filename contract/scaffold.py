@@ -155,7 +155,7 @@ def _below(tree: Tree, key: str, path: str) -> Tree | None:
         return tree.get(key)
     if isinstance(tree, list) and key.isdecimal():
         return tree[int(key)] if int(key) < len(tree) else None
-    raise BadOption(f"{path}: nothing lies below a text: name a key that the schema has")
+    raise BadOption(f"{path}: nothing lies below a text: write the path of a key, as in sla.availability")
 
 
 def _put(tree: Tree, key: str, value: Tree, path: str) -> None:
@@ -167,6 +167,8 @@ def _put(tree: Tree, key: str, value: Tree, path: str) -> None:
         tree.append(value)
     elif isinstance(tree, list) and key.isdecimal() and int(key) < len(tree):
         tree[int(key)] = value
+    elif isinstance(tree, str):
+        raise BadOption(f"{path}: nothing lies below a text: write the path of a key, as in sla.availability")
     else:
         raise BadOption(f"{path}: there is no place '{key}': count a list's items from 0, without gaps")
 

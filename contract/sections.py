@@ -11,6 +11,7 @@ from contract.model import (
     SECTIONS,
     Billing,
     Care,
+    Contract,
     CrmChoice,
     Customer,
     DataProtection,
@@ -65,11 +66,16 @@ def read_sections(root: Mapping) -> tuple[Sections, tuple[Finding, ...]]:
     try:
         whole = Terms.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False)
+        # a default that depends on another field is not computed where that field is wrong: no mistake of its own
+        errors = [
+            one
+            for one in error.errors(include_url=False, include_input=False)
+            if one["type"] != "default_factory_not_called"
+        ]
     else:
         found = {name: getattr(whole, name) for name in KEYS.values()}
         return Sections(**found, written=written), ()
-    findings = tuple(dict.fromkeys(finding(one, root, (Terms,)) for one in errors))
+    findings = tuple(dict.fromkeys(finding(one, root, (Contract,)) for one in errors))
     broken = frozenset(KEYS[str(one["loc"][0])] for one in errors if one["loc"] and str(one["loc"][0]) in KEYS)
     return Sections(**_readable(data, broken), broken=broken, written=written), findings
 

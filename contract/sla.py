@@ -1,5 +1,6 @@
 """The availability promise: the whole of `sla:`. The arithmetic of keeping it lies with whoever measures."""
 
+import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -21,6 +22,8 @@ from contract.hours import Hours
 from contract.moment import Instant, ZoneName
 from contract.money import Money, money_text, some_money
 from contract.ratio import CapPercent, Factor, Percent, Share
+
+_OFFSET = re.compile(r":[0-9.]+\s?([+-][0-9]{2}:[0-9]{2})\s*$")
 
 Of: TypeAlias = Literal["downtime", "excess"]
 
@@ -54,16 +57,16 @@ class CyclePeriod(Model):
     @classmethod
     def _offset_of_from(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic gives whatever the caller gave
         written = data.get("from") if isinstance(data, dict) else None
-        if isinstance(written, str) and "timezone" not in data and written.strip()[-6:-5] in {"+", "-"}:
-            return {**data, "timezone": f"UTC{written.strip()[-6:]}"}
-        return data
+        offset = _OFFSET.search(written) if isinstance(written, str) and "timezone" not in data else None
+        return {**data, "timezone": f"UTC{offset[1]}"} if offset else data
 
 
 def _which_period(value: Any) -> str | None:  # noqa: ANN401 - pydantic gives whatever the caller gave
     if not isinstance(value, dict):
         return type(value).__name__
-    every = value.get("every", "" if "from" in value else "month")
-    return "MonthPeriod" if "calendar" in value or "month" in str(every) else "CyclePeriod"
+    if "month" in str(value.get("every", "")):
+        return "MonthPeriod"
+    return "CyclePeriod" if "from" in value or not {"calendar", "timezone"} & set(value) else "MonthPeriod"
 
 
 PeriodSpec: TypeAlias = Annotated[

@@ -105,7 +105,8 @@ def _events(text: str) -> Iterator[Any]:
     try:
         yield from YAML(typ="safe", pure=True).parse(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        unclosed = "end of stream" in str(error.problem)
+        mark = (error.context_mark if unclosed else None) or error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
         lines = text.splitlines() or [""]
         raise _Unreadable(
@@ -147,13 +148,14 @@ class _Reader:
                         event.start_mark.line + 1, "a second document ('---')", "write one contract a file"
                     )
             elif name in {"MappingStartEvent", "SequenceStartEvent", "ScalarEvent", "AliasEvent"}:
-                node = self._node(event, name, stack)
+                path = stack[-1].child_path() if stack else ()
+                node = self._node(event, name, path, len(stack))
                 if stack:
                     self._add(stack[-1], node)
                 else:
                     root = node
                 if not isinstance(node, Scalar):
-                    stack.append(_Open(node, stack[-1].child_path() if stack else ()))
+                    stack.append(_Open(node, path))
             elif name in {"MappingEndEvent", "SequenceEndEvent"}:
                 stack.pop()
         return self._checked_root(root)
@@ -168,10 +170,9 @@ class _Reader:
             self.report(root.line, (), kind, "write a contract's keys, such as 'contract: acme'")
         return None
 
-    def _node(self, event: Any, name: str, stack: list[_Open]) -> Node:  # noqa: ANN401 - ruamel's events are untyped
+    def _node(self, event: Any, name: str, path: Path, depth: int) -> Node:  # noqa: ANN401 - ruamel's events are untyped
         line = event.start_mark.line + 1
-        path = stack[-1].child_path() if stack else ()
-        if len(stack) >= MAX_DEPTH:
+        if depth >= MAX_DEPTH:
             raise _Unreadable(line, f"more than {MAX_DEPTH} levels", "a contract has no such depth: flatten it")
         if name == "AliasEvent":
             self.report(line, path, f"the alias '*{event.anchor}'", "contracts have no aliases: write the value itself")
@@ -193,7 +194,7 @@ class _Reader:
         if not isinstance(parent.node, Mapping):
             return
         if parent.key is None:
-            parent.key = self._key(parent, node)
+            parent.key = self._key(node)
             return
         key, parent.key = parent.key, None
         if key.text in parent.node.items:
@@ -212,11 +213,11 @@ class _Reader:
             parent.node.items[key.text] = node
             parent.node.keys[key.text] = key.line
 
-    def _key(self, parent: _Open, node: Node) -> Scalar:
+    @staticmethod
+    def _key(node: Node) -> Scalar:
         if isinstance(node, Scalar) and node.text:
             return node
-        self.report(node.line, parent.path, "a key that is no text", "write 'key: value'")
-        raise _Unreadable(node.line, "a value whose key is no text", "mend the key first")
+        raise _Unreadable(node.line, "a key that is no text", "write 'key: value', and texts with braces in quotes")
 
 
 @dataclass(slots=True)
