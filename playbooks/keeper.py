@@ -136,10 +136,10 @@ alive() {{ kill -0 "$1" 2>/dev/null; }}
 end_group() {{
   kill -TERM "-$1" 2>/dev/null || return 0
   e=0
-  while [ "$e" -lt "$G" ]; do
+  while [ "$e" -lt "$((G * 5))" ]; do
     jobs >/dev/null 2>&1; alive "-$1" || return 0
-    sleep 0.2; alive "-$1" || return 0
-    sleep 0.8; e=$((e + 1))
+    sleep 0.2 2>/dev/null || sleep 1
+    e=$((e + 1))
   done
   kill -KILL "-$1" 2>/dev/null || true
 }}

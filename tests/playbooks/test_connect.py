@@ -27,7 +27,12 @@ def never(shown: str) -> bool:
 
 def test_first_contact_shows_the_fingerprint_and_pins_the_key(box: Sandbox, tmp_path: Path) -> None:
     known, shown = tmp_path / "fleet" / "known_hosts", list[str]()
-    with connect(box.address, known, key_file=box.key_file, accept_new=lambda text: not shown.append(text)) as host:
+
+    def accept(text: str) -> bool:
+        shown.append(text)
+        return True
+
+    with connect(box.address, known, key_file=box.key_file, accept_new=accept) as host:
         assert host.ask(sh("echo hi")) == b"hi\n"
     assert shown == [box.fingerprint]
     assert stat.S_IMODE(known.stat().st_mode) == 0o600

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from playbooks.shell import lines, sh
 
-WORD = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=30)
+WORD = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 
 
 @settings(max_examples=60, deadline=None)
