@@ -52,11 +52,11 @@ def intersect(first: Stretches, second: Stretches) -> Stretches:
     result: list[Stretch] = []
     i = j = 0
     while i < len(first) and j < len(second):
-        start = max(first[i][0], second[j][0])
-        end = min(first[i][1], second[j][1])
-        if start < end:
-            result.append((start, end))
-        if first[i][1] < second[j][1]:
+        start, end = first[i]
+        other_start, other_end = second[j]
+        if start < other_end and other_start < end:
+            result.append((max(start, other_start), min(end, other_end)))
+        if end < other_end:
             i += 1
         else:
             j += 1

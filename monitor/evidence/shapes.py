@@ -11,55 +11,73 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from operator import lt
+from typing import TypeAlias
 
 from contract.model import Micros
-from monitor.evidence.strict import MAX_LINE, NotEvidence, record_of
+from monitor.evidence.strict import MAX_LINE, NotEvidence, parse_instant, record_of
 from monitor.span import Span, State
 
-_INSTANT = re.compile(r'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z)"', re.ASCII)
+_INSTANT = re.compile(r'"([0-9][0-9.:TZ-]{19,26})"')
+_PLACES = ((4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FROM, _TO = "1970-01-01T00:00:00.000001Z", "1970-01-01T00:00:00.000002Z"
 _REMEMBERED = 10_000
+_END = "\n"
+
+Said: TypeAlias = tuple[str, State, str] | None
+"""Vantage, state and reason; None where a line is not of the usual form."""
 
 
 class Shapes:
     """Reads blocks of spans, and remembers the shapes that it has judged."""
 
     def __init__(self) -> None:
-        self._judged: dict[tuple[str, str, str], tuple[str, State, str] | None] = {}
+        self._judged = _Judged()
 
     def spans_of(self, lines: str) -> list[Span] | None:
         """Read whole lines, each of them a span; None where any line is not one of the usual form."""
-        parts = _INSTANT.split(lines.removesuffix("\n"))
+        parts = _INSTANT.split(f"\n{lines.removesuffix(_END)}\n")
         if len(parts) == 1 or len(parts) % 4 != 1:
             return None if lines.strip() else []
-        seams = {seam: seam.split("\n") for seam in set(parts[4:-1:4])}
-        if any(len(seam) != 2 for seam in seams.values()):
-            return None
-        heads = [parts[0], *(seams[seam][1] for seam in parts[4:-1:4])]
-        tails = [*(seams[seam][0] for seam in parts[4:-1:4]), parts[-1]]
-        said = [self._said(shape) for shape in zip(heads, parts[2::4], tails, strict=True)]
+        said = list(map(self._judged.__getitem__, zip(parts[0:-1:4], parts[2::4], parts[4::4], strict=True)))
         try:
             starts, ends = _instants(parts[1::4]), _instants(parts[3::4])
         except ValueError:
             return None
         if not all(map(lt, starts, ends)):
             return None
-        spans = [
-            Span(one[0], start, end, one[1], one[2]) for one, start, end in zip(said, starts, ends, strict=True) if one
-        ]
+        rows = zip(said, starts, ends, strict=True)
+        spans = [Span._make((one[0], start, end, one[1], one[2])) for one, start, end in rows if one]
         return spans if len(spans) == len(said) else None
 
-    def _said(self, shape: tuple[str, str, str]) -> tuple[str, State, str] | None:
-        """Return what every line of a shape says: vantage, state and reason."""
-        if shape not in self._judged:
-            if len(self._judged) >= _REMEMBERED:
-                self._judged.clear()
-            self._judged[shape] = _judge(*shape)
-        return self._judged[shape]
+
+class _Judged(dict[tuple[str, str, str], Said]):
+    """What lines say, by what stands before, between and after their instants, neighbouring lines' ends included."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[tuple[str, str, str], Said] = {}
+
+    def __missing__(self, around: tuple[str, str, str]) -> Said:
+        """Judge what was not met before; a line's instants must stand in one line."""
+        before, middle, after = around[0].split(_END), around[1], around[2].split(_END)
+        said = None
+        if len(before) == len(after) == 2:
+            shape = (before[1], middle, after[0])
+            if shape not in self._shapes:
+                _forget(self._shapes)
+                self._shapes[shape] = _judge(*shape)
+            said = self._shapes[shape]
+        _forget(self)
+        self[around] = said
+        return said
 
 
-def _judge(head: str, middle: str, tail: str) -> tuple[str, State, str] | None:
+def _forget(remembered: dict[tuple[str, str, str], Said]) -> None:
+    if len(remembered) >= _REMEMBERED:
+        remembered.clear()
+
+
+def _judge(head: str, middle: str, tail: str) -> Said:
     """Read a line of this shape strictly, and make sure that its two instants are its `from` and its `to`."""
     line = f'{head}"{_FROM}"{middle}"{_TO}"{tail}'
     if len(line.encode()) > MAX_LINE:
@@ -74,7 +92,15 @@ def _judge(head: str, middle: str, tail: str) -> tuple[str, State, str] | None:
 
 
 def _instants(texts: Sequence[str]) -> list[Micros]:
-    """Read a column of instants in UTC; raises ValueError where a field is out of its range."""
+    """Read a column of instants in UTC; raises ValueError where any is none.
+
+    The punctuation of a whole column is checked at once, so that `fromisoformat` has nothing to accept that strict
+    reading would not; a column of several spellings is checked text by text.
+    """
+    together, length = "".join(texts), len(texts[0])
+    usual = (*_PLACES, (length - 1, "Z"), *(((19, "."),) if length > 20 else ()))
+    if set(map(len, texts)) not in ({20}, {27}) or any(together[i::length].count(c) != len(texts) for i, c in usual):
+        return [parse_instant(text) for text in texts]
     parse = datetime.fromisoformat
     since = [parse(text) - _EPOCH for text in texts]
     return [one.days * 86_400_000_000 + one.seconds * 1_000_000 + one.microseconds for one in since]

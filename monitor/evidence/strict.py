@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from contract.model import Micros
 from crm.errors import CrmhostError
 from monitor.evidence.model import CustomerCause, Record, Window
 from monitor.span import Span
@@ -60,6 +61,13 @@ class NotEvidence(Exception):
     def __init__(self, *problems: tuple[str, str]) -> None:
         super().__init__(problems)
         self.problems = problems
+
+
+def parse_instant(text: str) -> Micros:
+    """Read an instant (RFC 3339, at most six decimals) as microseconds; raises ValueError for anything else."""
+    if not _RFC3339.fullmatch(text):
+        raise ValueError(f"{text!r} is no instant")
+    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
 
 
 def record_of(line: str) -> Record:
@@ -131,13 +139,11 @@ def _value(key: str, value: object, problems: list[tuple[str, str]]) -> int | st
 
 
 def _instant(key: str, value: object, problems: list[tuple[str, str]]) -> int | str:
-    if isinstance(value, str) and _RFC3339.fullmatch(value):
-        try:
-            return (datetime.fromisoformat(value) - _EPOCH) // timedelta(microseconds=1)
-        except ValueError:
-            pass
-    problems.append((f"`{key}` {_shown(value)}", _INSTANT))
-    return ""
+    try:
+        return parse_instant(value if isinstance(value, str) else "")
+    except ValueError:
+        problems.append((f"`{key}` {_shown(value)}", _INSTANT))
+        return ""
 
 
 def _shown(value: object) -> str:

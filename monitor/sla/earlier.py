@@ -23,15 +23,15 @@ def crossing(terms: Terms, timeline: Timeline) -> Stretch | None:
 
 
 def earlier_charges(
-    terms: Terms, evidence: Evidence, before: Callable[[Micros], Iterable[Terms]]
+    terms: Terms, evidence: Evidence, timeline: Timeline, before: Callable[[Micros], Iterable[Terms]]
 ) -> dict[Micros, Fraction]:
     """Return, by the start of the outage that crosses into the period, what earlier periods charged for it.
 
+    `timeline` is that of the terms and the evidence.
     `before` gives the terms of the periods from the one that holds an instant to the one before this, in order. They
     are settled from the same evidence, which must therefore reach back over all of them. What a period charges is what
     the cap per outage leaves; a period without a breach charges nothing.
     """
-    timeline = timeline_of(terms, evidence)
     outage = crossing(terms, timeline)
     if outage is None:
         return {}

@@ -16,8 +16,8 @@ from contract.term import bounds, contract_year, sla_begins
 from crm.errors import Refused
 from monitor.evidence import Evidence
 from monitor.intervals import Stretches, clip
-from monitor.sla.earlier import earlier_charges
-from monitor.sla.settle import Settlement, settle
+from monitor.sla.earlier import crossing, earlier_charges
+from monitor.sla.settle import Settlement, settle, timeline_of
 from monitor.sla.terms import Price, Terms
 
 
@@ -44,9 +44,26 @@ def recompute(
     is computed from the same evidence. Raises Refused as `terms_for` does.
     """
     terms = terms_for(contract, label, holidays)
+    timeline = timeline_of(terms, evidence)
     if earlier is None:
-        earlier = earlier_charges(terms, evidence, lambda since: _before(contract, since, terms.start, holidays))
-    return settle(terms, evidence, earlier)
+        earlier = earlier_charges(
+            terms, evidence, timeline, lambda since: _before(contract, since, terms.start, holidays)
+        )
+    return settle(terms, evidence, earlier, timeline)
+
+
+def needed_since(contract: Contract, evidence: Evidence, label: str) -> Micros:
+    """Return the first instant of the earliest period that bears on the one that `label` names.
+
+    It is the period's own first instant, but where an outage with a cap began in an earlier period: what that period
+    charged for it follows only from all of that period's evidence. Whoever hands evidence on collects it from there.
+    """
+    terms = terms_for(contract, label, frozenset())
+    outage = crossing(terms, timeline_of(terms, evidence))
+    if outage is None:
+        return terms.start
+    since = max(outage[0], terms.term_start)
+    return min((one.start for one in _before(contract, since, terms.start, frozenset())), default=terms.start)
 
 
 def _specs(contract: Contract) -> list[PeriodSpec]:
