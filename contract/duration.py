@@ -43,7 +43,7 @@ _UNITS: dict[str, Micros] = {
 _CALENDAR = {word + plural: word for word in ("month", "year", "jalali-month", "jalali-year") for plural in ("", "s")}
 _WORKING = {"working-hours": HOUR, "working-hour": HOUR}
 _WRITTEN: tuple[tuple[str, Micros], ...] = (("days", DAY), ("h", HOUR), ("min", MINUTE), ("s", SECOND), ("ms", 1_000))
-_LENGTH = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*([^\s0-9.][^\s]*)")
+_LENGTH = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([^\s0-9.][^\s]*)")
 EXACT = "write a number and its unit (ms, s, min, h, days or weeks), as in 30 s or 48 h"
 CALENDAR = "write a length such as 30 days, 1 year or 1 jalali-year"
 WORKING = "write a length such as 4 h or 5 working-hours"
@@ -155,8 +155,9 @@ def length_text(value: Micros | CalendarDuration | WorkingDuration) -> str:
             return duration_text(value)
 
 
-def _schema(*examples: str, units: str, description: str) -> WithJsonSchema:
-    pattern = rf"^\s*[0-9]+(\.[0-9]+)?\s*({units})\s*$"
+def _schema(*examples: str, units: str, description: str, zero: bool = False) -> WithJsonSchema:
+    some = "" if zero else r"(?!\s*0+(\.0+)?\s*[a-z])"
+    pattern = rf"^{some}\s*[0-9]+(\.[0-9]+)?\s*({units})\s*$"
     return WithJsonSchema(
         {"type": "string", "pattern": pattern, "examples": list(examples), "description": description}
     )
@@ -167,7 +168,7 @@ Duration: TypeAlias = Annotated[
     Micros,
     PlainValidator(duration),
     PlainSerializer(duration_text, return_type=str),
-    _schema("48 h", "30 s", units=_EXACT_UNITS, description="An exact length of time, zero or more"),
+    _schema("48 h", "30 s", units=_EXACT_UNITS, description="An exact length of time, zero or more", zero=True),
 ]
 SomeDuration: TypeAlias = Annotated[
     Micros,

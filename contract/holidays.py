@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from contract.base import Model
 from contract.moment import Date
@@ -24,7 +24,10 @@ def _choice(value: Any) -> Any:  # noqa: ANN401 - pydantic gives whatever the ca
     return value
 
 
-HolidayChoice: TypeAlias = Annotated[Holidays, BeforeValidator(_choice, json_schema_input_type=str | Holidays)]
+_Written: TypeAlias = Annotated[
+    str, WithJsonSchema({"type": "string", "pattern": "^([A-Z]{2}|none)$", "examples": ["VN"]})
+]
+HolidayChoice: TypeAlias = Annotated[Holidays, BeforeValidator(_choice, json_schema_input_type=_Written | Holidays)]
 """A country's two letters, `none`, or a mapping."""
 
 

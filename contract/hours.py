@@ -166,6 +166,9 @@ def _gap(one: Micros, other: Micros, zone: tzinfo) -> Micros:
     return after
 
 
+_DAY_PATTERN = "([Mm]on|[Tt]ue|[Ww]ed|[Tt]hu|[Ff]ri|[Ss]at|[Ss]un)"
+_TIMES_PATTERN = r"([01]?[0-9]|2[0-4]):[0-5][0-9]\s*[-–]\s*([01]?[0-9]|2[0-4]):[0-5][0-9]"
+_ENTRY_PATTERN = rf"{_DAY_PATTERN}(\s*[-–]\s*{_DAY_PATTERN})?(\s+{_TIMES_PATTERN})+"
 Hours: TypeAlias = Annotated[
     WeeklyHours,
     PlainValidator(weekly_hours),
@@ -173,7 +176,7 @@ Hours: TypeAlias = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^\s*(24/7|[A-Z][a-z]{2}.*[0-9]{1,2}:[0-9]{2}.*)\s*$",
+            "pattern": rf"^\s*(24/7|{_ENTRY_PATTERN}(\s*,\s*{_ENTRY_PATTERN})*)\s*$",
             "examples": ["Mon-Fri 08:00-24:00, Sat 09:00-12:00", "24/7"],
         }
     ),

@@ -127,7 +127,9 @@ class Payment(Model):
 class Billing(Model):
     """Where credits go, and what is paid."""
 
-    system: Label = Field(description="The billing system: webhook or file")
+    system: Label = Field(
+        description="The billing system: webhook or file", json_schema_extra={"enum": ["webhook", "file"]}
+    )
     account: Text = Field(description="The customer's account in it")
     fee: Fee | None = Field(None, description="What a period costs; needed for credit in money")
     payment: Payment | None = Field(None, description="How and when the customer pays")

@@ -190,14 +190,16 @@ def first_instant(value: Moment, local: tzinfo) -> Micros:
     return midnight(value.day, local) if value.day is not None else (value.instant or 0)
 
 
+_DAY_PATTERN = r"^\s*(19[5-9][0-9]|20[0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _INSTANT_PATTERN = (
-    r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    _DAY_PATTERN + r"[Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
     r"\s?([Zz]|[+-][0-9]{2}:[0-9]{2})\s*$"
 )
 Date: TypeAlias = Annotated[
     date,
     PlainValidator(day),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*$", "examples": ["2026-02-01"]}),
+    PlainSerializer(date.isoformat, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _DAY_PATTERN + r"\s*$", "examples": ["2026-02-01"]}),
 ]
 Instant: TypeAlias = Annotated[
     Micros,
@@ -212,7 +214,7 @@ When: TypeAlias = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*$"},
+                {"type": "string", "pattern": _DAY_PATTERN + r"\s*$"},
                 {"type": "string", "pattern": _INSTANT_PATTERN},
             ],
             "examples": ["2026-02-01", "2026-02-01T00:00:00+07:00"],

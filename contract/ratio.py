@@ -92,12 +92,13 @@ def _percent_number(value: Fraction) -> str:
     return decimal_text(value * 100)
 
 
+_UP_TO_100 = r"^(?!\s*0+(\.0+)?\s*%)\s*(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)\s*%\s*$"
 _SIGNED = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"
 Share: TypeAlias = Annotated[
     Fraction,
     PlainValidator(share),
     PlainSerializer(percent_text, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": _SIGNED, "examples": ["99.9 %"]}),
+    WithJsonSchema({"type": "string", "pattern": _UP_TO_100, "examples": ["99.9 %"]}),
 ]
 CapPercent: TypeAlias = Annotated[
     Fraction,

@@ -132,6 +132,8 @@ def _target(name: str, options: Options) -> dict[str, Tree]:
 
 def _value(path: str, text: str) -> Tree:
     source = read(f"value: {text}".encode(), path)
+    if source.problems and not text.startswith(tuple("[]{}\"'&*!|>%@`#")):
+        return text  # a text with a colon or the like, whose quotes the shell has taken
     if source.problems or not isinstance(source.root, Mapping):
         reasons = "; ".join(f"found {problem.found}; {problem.remedy}" for problem in source.problems)
         raise BadOption(f"{path}={text}: {reasons or 'write a YAML value'}")

@@ -254,16 +254,19 @@ def number_schema(low: int, high: int) -> WithJsonSchema:
     return WithJsonSchema({"type": "integer", "minimum": low, "maximum": high})
 
 
-_ID = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_LABELS = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_ID = rf"^(?!({'|'.join(sorted(RESERVED))})$){_LABELS[1:]}"
 Text: TypeAlias = Annotated[str, PlainValidator(text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 YesNo: TypeAlias = Annotated[
     bool, PlainValidator(yes_no), WithJsonSchema({"enum": [True, False, "yes", "no"], "examples": [True]})
 ]
-Label: TypeAlias = Annotated[str, PlainValidator(label), _plain("A short name", "hcm", pattern=_ID)]
+Label: TypeAlias = Annotated[str, PlainValidator(label), _plain("A short name", "hcm", pattern=_LABELS)]
 ContractId: TypeAlias = Annotated[
     str, PlainValidator(contract_id), _plain("The contract's id, also its file's name", "acme", pattern=_ID)
 ]
-Host: TypeAlias = Annotated[str, PlainValidator(host), _plain("A host name or an IP address", "crm.acme.example")]
+Host: TypeAlias = Annotated[
+    str, PlainValidator(host), _plain("A host name or an IP address", "crm.acme.example", pattern=r"^[A-Za-z0-9:.-]+$")
+]
 User: TypeAlias = Annotated[str, PlainValidator(user), _plain("An account on the host", "deploy")]
 Hop: TypeAlias = Annotated[str, PlainValidator(hop), _plain("A jump host", "ops@bastion.acme.example")]
 Loopback: TypeAlias = Annotated[
@@ -271,11 +274,17 @@ Loopback: TypeAlias = Annotated[
     PlainValidator(loopback),
     _plain("A loopback address", "127.0.0.1:8000", pattern=r"^(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}$"),
 ]
-Folder: TypeAlias = Annotated[str, PlainValidator(remote_folder), _plain("A folder on the host", "public_html")]
+Folder: TypeAlias = Annotated[
+    str, PlainValidator(remote_folder), _plain("A folder on the host", "public_html", pattern=r"^(?!.*(\.\.|~))")
+]
 Url: TypeAlias = Annotated[
     str,
     PlainValidator(url),
-    _plain("An http(s) URL", "https://crm.acme.example/", pattern=r"^[hH][tT][tT][pP][sS]?://[^\s/?#@]+(/[^\s?#]*)?$"),
+    _plain(
+        "An http(s) URL",
+        "https://crm.acme.example/",
+        pattern=r"^[hH][tT][tT][pP][sS]?://([^\s/?#@:]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,4}|:[1-6][0-9]{4})?(/[^\s?#]*)?$",
+    ),
 ]
 HttpPath: TypeAlias = Annotated[
     str, PlainValidator(http_path), _plain("A page's path", "/login/", pattern=r"^/[^\s#]*$")
@@ -296,7 +305,9 @@ PublicKey: TypeAlias = Annotated[
     PlainValidator(public_key),
     WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "description": "An Ed25519 public key"}),
 ]
-ExactVersion: TypeAlias = Annotated[str, PlainValidator(exact_version), _plain("One exact version", "2.8.6")]
+ExactVersion: TypeAlias = Annotated[
+    str, PlainValidator(exact_version), _plain("One exact version", "2.8.6", pattern="^[0-9]")
+]
 Port: TypeAlias = Annotated[int, PlainValidator(lambda v: whole(v, 1, 65535)), number_schema(1, 65535)]
 Count: TypeAlias = Annotated[int, PlainValidator(lambda v: whole(v, 1, 1_000_000)), number_schema(1, 1_000_000)]
 Confirm: TypeAlias = Annotated[int, PlainValidator(lambda v: whole(v, 1, 100)), number_schema(1, 100)]

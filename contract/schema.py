@@ -4,12 +4,13 @@ It says what a schema can say: keys, shapes, units. Rules between values are `co
 knows them.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from contract.base import Model
+from contract.base import Model, kebab
 from contract.explain import models_of
-from contract.model import Amendment, Contract
+from contract.model import Amendment, Contract, Tier
 
 Schema: TypeAlias = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,6 +31,7 @@ def schema() -> Schema:
         _polish(definition, defaults.get(name, {}))
         if name in _CHOSEN_BY:
             definition["required"] = sorted({*definition.get("required", ()), _CHOSEN_BY[name]})
+    definitions[Tier.__name__]["oneOf"] = [{"required": ["percent"]}, {"required": ["days"]}]
     definitions |= _changes(definitions)
     return {"$schema": DIALECT} | made | {"title": "A crmhost contract", "$defs": dict(sorted(definitions.items()))}
 
@@ -58,7 +60,8 @@ def _polish(definition: Schema, defaults: Schema) -> None:
         if key in defaults:
             value["default"] = defaults[key]
         _without_null(value)
-    definition["description"] = " ".join(definition.get("description", "").split("\n\n")[0].split())
+    description = " ".join(definition.get("description", "").split("\n\n")[0].split())
+    definition["description"] = re.sub(r"`[a-z_]+`", lambda name: kebab(name[0]), description)
     definition.pop("title", None)
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from contract.calendars import CalendarName, date_of, days_in_month, month_of, months_later
 from contract.moment import EPOCH, instant, micros, midnight, zone
-from contract.period import CyclePeriod, MonthPeriod, NoSuchPeriod, Period, containing, following, named
+from contract.period import NoSuchPeriod, Period, containing, following, named
+from contract.sla import CyclePeriod, MonthPeriod
 from tests.support.contracts import golden
 
 CASES = golden(Path(__file__).parent / "cases" / "periods.yaml")
