@@ -77,18 +77,18 @@ def _period(contract: Contract, label: str) -> Period:
     specs = _specs(contract)
     if not specs:
         raise Refused(f"{contract.id}: sla is missing, so there is nothing to settle", "Write what is promised: sla.")
-    reason = f"no period is called '{label}'"
+    reasons: list[str] = []
     for spec in specs:
         try:
             period = named(spec, label)
         except NoSuchPeriod as error:
-            reason = str(error)
+            reasons.append(str(error))
             continue
         sla = for_period(contract, period).sla
         if sla is not None and sla.period == spec:
             return period
-        reason = f"when '{label}' begins, the contract counts its periods otherwise"
-    raise Refused(f"{contract.id}: {reason}")
+        reasons.insert(0, f"when '{label}' begins, the contract counts its periods otherwise")
+    raise Refused(f"{contract.id}: {reasons[0]}")
 
 
 def _before(contract: Contract, since: Micros, until: Micros, holidays: frozenset[date] | None) -> Iterator[Terms]:
