@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, func, select
 
+from monitor.clock import Clock
 from monitor.metrics import Books, Watching
 from monitor.running import RunningPeriod, RunningPeriods
 from monitor.store.database import reading
@@ -16,15 +17,18 @@ from monitor.watch import Watch
 class Accounts:
     """The Snapshot of one machine that watches, settles and delivers."""
 
-    def __init__(self, watch: Watch, engine: Engine, periods: RunningPeriods) -> None:
+    def __init__(self, watch: Watch, engine: Engine, clock: Clock, periods: RunningPeriods) -> None:
         self._watch = watch
         self._engine = engine
+        self._clock = clock
         self._periods = periods
 
     def watching(self) -> Watching:
         """Tell what is seen now."""
         watch = self._watch
-        return Watching(watch.vantage, watch.seen(), watch.steps, watch.stalls, watch.write_failures)
+        return Watching(
+            watch.vantage, self._clock.read().wall, watch.seen(), watch.steps, watch.stalls, watch.write_failures
+        )
 
     def periods(self) -> Sequence[RunningPeriod]:
         """Measure the running periods."""

@@ -1,33 +1,28 @@
 """`/metrics`: what the monitor has seen, in Prometheus' words. Names, units and labels are a published interface.
 
-Every family is made from values at each scrape, so a contract that has gone leaves nothing behind, and counters of a
-contract begin at zero before anything happens to it. Made this way they have no `_created` series, which would double
-them. Time is seconds, instants are `_timestamp_seconds`, ratios 0..1. `crmhost_probe_failures_total` has a series only
-for reasons that occurred: thirty reasons for ten thousand contracts would be what the scrape is made of;
-`crmhost_probes_failed_total` counts all of them, from zero.
+Every series is made from values at each scrape, so a contract that has gone leaves nothing behind, and counters of a
+contract begin at zero before anything happens to it. Time is seconds, instants are `_timestamp_seconds`, ratios 0..1.
+`crmhost_probe_failures_total` has a series only for reasons that occurred: thirty reasons for ten thousand contracts
+would be what the scrape is made of; `crmhost_probes_failed_total` counts all of them, from zero.
+
+What tells of the process itself comes from prometheus_client. The series of contracts are written as text here: the
+library takes ten times as long, in which it holds up the probes and spoils the latencies that they measure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Protocol
+from typing import Literal, Protocol
 
-from prometheus_client import (
-    CollectorRegistry,
-    GCCollector,
-    PlatformCollector,
-    ProcessCollector,
-)
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 
 from contract.model import Micros
 from monitor.post import Seen
-from monitor.probe.result import PHASES
 from monitor.running import RunningPeriod
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 OUTBOX = ("pending", "sending", "confirmed", "unknown", "refused")
 """The states of a delivery, all of them shown, from zero."""
@@ -35,9 +30,10 @@ OUTBOX = ("pending", "sending", "confirmed", "unknown", "refused")
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """What the probing service says of itself and of every contract."""
+    """What the probing service says of itself and of every contract, at the instant `now`."""
 
     vantage: str
+    now: Micros
     seen: Sequence[Seen]
     clock_steps: int
     stalls: int
@@ -69,129 +65,135 @@ class Snapshot(Protocol):
         ...
 
 
-Sample = tuple[tuple[str, ...], float]
-"""One series: the values of its labels, and its own."""
+class Exposition:
+    """Renders a snapshot, and the process that it is of, in the text format 0.0.4."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Family:
-    name: str
-    help: str
-    labels: tuple[str, ...]
-    of: Callable[[Seen], Iterable[Sample]]
-    counter: bool = False
-
-
-def make_registry(snapshot: Snapshot) -> CollectorRegistry:
-    """Make the registry of a monitor: its own families and those of its process."""
-    registry = CollectorRegistry()
-    registry.register(_Collector(snapshot))
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
-    return registry
-
-
-class _Collector(Collector):
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
+        self._process = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._process)
 
-    def describe(self) -> Iterable[Metric]:
-        """Say nothing: asking for the families at registration would read the database."""
-        return ()
+    def render(self) -> bytes:
+        """Render everything as it is now."""
+        watching = self._snapshot.watching()
+        parts = [_family("crmhost_build_info", "gauge", "The crmhost that runs here.", _build())]
+        parts += _of_monitor(watching)
+        parts += _of_contracts(watching)
+        parts += _of_periods(self._snapshot.periods())
+        parts += _of_books(self._snapshot.books())
+        return "".join(parts).encode() + generate_latest(self._process)
 
-    def collect(self) -> Iterator[Metric]:
-        """Make every family from the values of this instant."""
-        yield InfoMetricFamily("crmhost_build", "The crmhost that runs here.", {"version": version("crmhost")})
-        yield from _of_watching(self._snapshot.watching())
-        yield from _of_periods(self._snapshot.periods())
-        yield from _of_books(self._snapshot.books())
+
+def escaped(label: str) -> str:
+    """Escape a label's value as the format wants it."""
+    return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def _of_watching(watching: Watching) -> Iterator[Metric]:
+def _family(name: str, kind: Literal["gauge", "counter"], text: str, series: Iterable[str]) -> str:
+    """Write a family; a series is all that follows the name."""
+    lines = [f"# HELP {name} {text}\n# TYPE {name} {kind}\n"]
+    lines += [f"{name}{one}\n" for one in series]
+    return "".join(lines)
+
+
+def _build() -> list[str]:
+    return [f'{{version="{escaped(version("crmhost"))}"}} 1']
+
+
+def _of_monitor(watching: Watching) -> list[str]:
     own = (
-        ("crmhost_clock_steps", "How often the wall clock was found to have been set.", watching.clock_steps),
-        ("crmhost_stalls", "How often the whole monitor stood still for a second or more.", watching.stalls),
-        ("crmhost_store_write_failures", "Writes of spans that failed and were tried again.", watching.write_failures),
+        ("crmhost_clock_steps_total", "How often somebody set the wall clock.", watching.clock_steps),
+        ("crmhost_stalls_total", "How often the whole monitor stood still for a second or more.", watching.stalls),
+        ("crmhost_store_write_failures_total", "Writes of spans that were tried again.", watching.write_failures),
     )
-    for name, text, number in own:
-        yield CounterMetricFamily(name, text, value=number)
-    for family in _CONTRACT:
-        make = CounterMetricFamily if family.counter else GaugeMetricFamily
-        metric = make(family.name, family.help, labels=("contract", "vantage", *family.labels))
-        for seen in watching.seen:
-            for labels, value in family.of(seen):
-                metric.add_metric((seen.contract, watching.vantage, *labels), value)
-        yield metric
+    return [_family(name, "counter", text, [f" {value}"]) for name, text, value in own]
 
 
-def _of_periods(periods: Sequence[RunningPeriod]) -> Iterator[Metric]:
+def _of_contracts(watching: Watching) -> list[str]:
+    """Write the families of contracts: one pass over the contracts a family, with the labels that all share."""
+    vantage = escaped(watching.vantage)
+    rows = [(seen, f'{{contract="{escaped(seen.contract)}",vantage="{vantage}"') for seen in watching.seen]
+    probed = [(seen.last, labels) for seen, labels in rows if seen.last is not None]
+    now = watching.now
+    return [
+        _family("crmhost_probe_up", "gauge", "Whether the last probe found what the contract expects.",
+            [f"{labels}}} {1 if last.reason is None else 0}" for last, labels in probed]),
+        _family("crmhost_probe_timestamp_seconds", "gauge", "When the last probe ended.",
+            [f"{labels}}} {last.at_end / 1e6!r}" for last, labels in probed]),
+        _family("crmhost_probe_phase_seconds", "gauge", "How long each phase of the last probe took, over its hops.",
+            [series for seen, labels in rows for series in _phases(seen, labels)]),
+        _family("crmhost_certificate_expiry_timestamp_seconds", "gauge", "When the certificate last seen expires.",
+            [f"{labels}}} {seen.certificate_expires / 1e6!r}" for seen, labels in rows if seen.certificate_expires]),
+        _family("crmhost_span_state", "gauge", "What is held to be true now: 1 for one of up, down, unknown.",
+            [series for seen, labels in rows for series in _STATES[seen.held(now)](labels)]),
+        _family("crmhost_outage_started_timestamp_seconds", "gauge", "When the outage that lasts began.",
+            [f"{labels}}} {seen.down_since / 1e6!r}" for seen, labels in rows
+             if seen.down_since is not None and seen.held(now) == "down"]),
+        _family("crmhost_probes_total", "counter", "Probes made.",
+            [f"{labels}}} {seen.probes}" for seen, labels in rows]),
+        _family("crmhost_probes_failed_total", "counter", "Probes that failed.",
+            [f"{labels}}} {seen.failed}" for seen, labels in rows]),
+        _family("crmhost_probe_failures_total", "counter", "Probes that failed, by reason.",
+            [f'{labels},reason="{escaped(reason)}"}} {number}' for seen, labels in rows
+             for reason, number in seen.reasons]),
+        _family("crmhost_probes_skipped_total", "counter", "Rounds not probed: late, too many, or one under way.",
+            [f"{labels}}} {seen.skipped}" for seen, labels in rows]),
+        _family("crmhost_probes_unrecorded_total", "counter", "Probes whose fault was the vantage's own.",
+            [f"{labels}}} {seen.unrecorded}" for seen, labels in rows]),
+    ]  # fmt: skip
+
+
+def _phases(seen: Seen, labels: str) -> list[str]:
+    took = seen.phases
+    if took is None:
+        return []
+    series = [f'{labels},phase="total"}} {took.total / 1e6!r}']
+    if took.resolve is not None:
+        series.append(f'{labels},phase="resolve"}} {took.resolve / 1e6!r}')
+    if took.connect is not None:
+        series.append(f'{labels},phase="connect"}} {took.connect / 1e6!r}')
+    if took.tls is not None:
+        series.append(f'{labels},phase="tls"}} {took.tls / 1e6!r}')
+    if took.first_byte is not None:
+        series.append(f'{labels},phase="first-byte"}} {took.first_byte / 1e6!r}')
+    return series
+
+
+def _state(up: int, down: int, unknown: int) -> Callable[[str], list[str]]:
+    return lambda labels: [
+        f'{labels},state="up"}} {up}',
+        f'{labels},state="down"}} {down}',
+        f'{labels},state="unknown"}} {unknown}',
+    ]
+
+
+_STATES = {"up": _state(1, 0, 0), "down": _state(0, 1, 0), None: _state(0, 0, 1)}
+
+
+def _of_periods(periods: Sequence[RunningPeriod]) -> list[str]:
+    rows = [(period, f'{{contract="{escaped(period.contract)}"}}') for period in periods]
+    families = []
     for name, text, read in _PERIOD:
-        metric = GaugeMetricFamily(name, text, labels=("contract",))
-        for period in periods:
-            value = read(period)
-            if value is not None:
-                metric.add_metric((period.contract,), value)
-        yield metric
+        values = ((labels, read(period)) for period, labels in rows)
+        families.append(
+            _family(name, "gauge", text, [f"{labels} {value!r}" for labels, value in values if value is not None])
+        )
+    return families
 
 
-def _of_books(books: Books) -> Iterator[Metric]:
-    settlements = CounterMetricFamily("crmhost_settlements", "Periods settled, with revisions.", labels=("contract",))
-    credits_ = CounterMetricFamily("crmhost_credits", "Credits entered, with reversals.", labels=("contract",))
-    for metric, numbers in ((settlements, books.settlements), (credits_, books.credits)):
-        for contract, number in numbers.items():
-            metric.add_metric((contract,), number)
-        yield metric
-    outbox = GaugeMetricFamily("crmhost_outbox_deliveries", "Deliveries to billing by state.", labels=("delivery",))
-    for state in OUTBOX:
-        outbox.add_metric((state,), books.outbox.get(state, 0))
-    yield outbox
+def _of_books(books: Books) -> list[str]:
+    def by_contract(numbers: Mapping[str, int]) -> list[str]:
+        return [f'{{contract="{escaped(contract)}"}} {number}' for contract, number in numbers.items()]
 
-
-def _seconds(value: Micros) -> float:
-    return value / 1_000_000
-
-
-def _one(value: float | None) -> Iterable[Sample]:
-    return () if value is None else (((), value),)
-
-
-def _instant(value: Micros | None) -> Iterable[Sample]:
-    return () if value is None else (((), _seconds(value)),)
-
-
-def _phases(seen: Seen) -> Iterator[Sample]:
-    for phase in PHASES:
-        value = seen.last.phase(phase) if seen.last is not None else None
-        if value is not None:
-            yield (phase,), _seconds(value)
-
-
-def _states(seen: Seen) -> Iterable[Sample]:
-    return ((("up",), seen.state == "up"), (("down",), seen.state == "down"), (("unknown",), seen.state is None))
-
-
-_CONTRACT = (
-    _Family("crmhost_probe_up", "Whether the last probe found what the contract expects.", (),
-            lambda seen: _one(seen.last.ok) if seen.last else ()),
-    _Family("crmhost_probe_timestamp_seconds", "When the last probe ended.", (),
-            lambda seen: _instant(seen.last.at_end) if seen.last else ()),
-    _Family("crmhost_probe_phase_seconds", "How long each phase of the last probe took, over all its hops.",
-            ("phase",), _phases),
-    _Family("crmhost_certificate_expiry_timestamp_seconds", "When the certificate that was last seen expires.", (),
-            lambda seen: _instant(seen.certificate_expires)),
-    _Family("crmhost_span_state", "What is held to be true now: 1 for one of up, down, unknown.", ("state",), _states),
-    _Family("crmhost_outage_started_timestamp_seconds", "When the outage that lasts began.", (),
-            lambda seen: _instant(seen.down_since)),
-    _Family("crmhost_probes", "Probes made.", (), lambda seen: _one(seen.probes), counter=True),
-    _Family("crmhost_probes_failed", "Probes that failed.", (), lambda seen: _one(seen.failed), counter=True),
-    _Family("crmhost_probe_failures", "Probes that failed, by reason.", ("reason",),
-            lambda seen: [((reason,), count) for reason, count in seen.reasons], counter=True),
-    _Family("crmhost_probes_skipped", "Rounds that were not probed: too late, too many, or one still under way.", (),
-            lambda seen: _one(seen.skipped), counter=True),
-    _Family("crmhost_probes_unrecorded", "Probes that say nothing, for the fault was the vantage's own.", (),
-            lambda seen: _one(seen.unrecorded), counter=True),
-)  # fmt: skip
+    states = [f'{{delivery="{state}"}} {books.outbox.get(state, 0)}' for state in OUTBOX]
+    return [
+        _family(
+            "crmhost_settlements_total", "counter", "Periods settled, with revisions.", by_contract(books.settlements)
+        ),
+        _family("crmhost_credits_total", "counter", "Credits entered, with reversals.", by_contract(books.credits)),
+        _family("crmhost_outbox_deliveries", "gauge", "Deliveries to billing by state.", states),
+    ]
 
 
 def _ratio(period: RunningPeriod) -> float | None:
@@ -199,12 +201,12 @@ def _ratio(period: RunningPeriod) -> float | None:
 
 
 _PERIOD: tuple[tuple[str, str, Callable[[RunningPeriod], float | None]], ...] = (
-    ("crmhost_period_start_timestamp_seconds", "When the running period began.", lambda one: _seconds(one.start)),
-    ("crmhost_period_end_timestamp_seconds", "When the running period ends.", lambda one: _seconds(one.end)),
-    ("crmhost_period_base_seconds", "Running period: what availability is divided by.", lambda one: _seconds(one.base)),
-    ("crmhost_period_down_seconds", "Running period: downtime that counts.", lambda one: _seconds(one.down)),
-    ("crmhost_period_unknown_seconds", "Running period: nothing known.", lambda one: _seconds(one.unknown)),
-    ("crmhost_period_excluded_seconds", "Running period: excluded.", lambda one: _seconds(one.excluded)),
+    ("crmhost_period_start_timestamp_seconds", "When the running period began.", lambda one: one.start / 1e6),
+    ("crmhost_period_end_timestamp_seconds", "When the running period ends.", lambda one: one.end / 1e6),
+    ("crmhost_period_base_seconds", "Running period: what availability is divided by.", lambda one: one.base / 1e6),
+    ("crmhost_period_down_seconds", "Running period: downtime that counts.", lambda one: one.down / 1e6),
+    ("crmhost_period_unknown_seconds", "Running period: nothing known.", lambda one: one.unknown / 1e6),
+    ("crmhost_period_excluded_seconds", "Running period: excluded.", lambda one: one.excluded / 1e6),
     ("crmhost_availability_ratio", "Availability of the running period so far.", _ratio),
     ("crmhost_availability_target_ratio", "The availability that was promised.", lambda one: float(one.target)),
 )

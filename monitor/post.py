@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from contract.model import Contract, Micros
 from contract.model import Monitor as MonitorTerms
 from monitor import span
-from monitor.probe.result import Outcome, Request, request_of
+from monitor.probe.result import Outcome, Phases, Request, request_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,38 +32,79 @@ def watched_from(vantage: str, contracts: Iterable[Contract]) -> tuple[Watched, 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one vantage has seen of one contract so far; counters begin with the process."""
+    """What one vantage has seen of one contract so far; counters begin with the process.
+
+    `state` was established by the last probe that says anything, and is held to be true until `held_until`.
+    """
 
     contract: str
-    state: span.State | None
-    down_since: Micros | None
-    last: Outcome | None
-    certificate_expires: Micros | None
-    probes: int
-    failed: int
-    reasons: tuple[tuple[str, int], ...]
-    skipped: int
-    unrecorded: int
+    state: span.State | None = None
+    held_until: Micros = 0
+    down_since: Micros | None = None
+    last: Outcome | None = None
+    phases: Phases | None = None
+    certificate_expires: Micros | None = None
+    probes: int = 0
+    failed: int = 0
+    reasons: tuple[tuple[str, int], ...] = ()
+    skipped: int = 0
+    unrecorded: int = 0
+
+    def held(self, now: Micros) -> span.State | None:
+        """Tell what is held to be true now; None is unknown."""
+        return self.state if now <= self.held_until else None
 
 
 @dataclass(slots=True)
 class Post:
-    """All that the probing thread keeps of one contract; `began` is when its probe began, by the steady clock."""
+    """All that the probing thread keeps of one contract.
+
+    `began` is when its probe began, by the steady clock. `seen` is never changed, only replaced: other threads may
+    read it at any time, and what they read belongs together.
+    """
 
     request: Request
     rules: span.Watch
     control: tuple[str, ...]
     observer: span.Observer
+    seen: Seen
     busy: bool = False
     began: Micros = 0
-    down_since: Micros | None = None
-    last: Outcome | None = None
-    certificate_expires: Micros | None = None
-    probes: int = 0
-    failed: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    skipped: int = 0
-    unrecorded: int = 0
+
+    def skip(self, rounds: int) -> None:
+        """Count rounds that were not probed."""
+        if rounds:
+            self.seen = replace(self.seen, skipped=self.seen.skipped + rounds)
+
+    def count(self, outcome: Outcome, *, void: bool) -> None:
+        """Count a probe; a void one says nothing of the service."""
+        seen = self.seen
+        reasons = seen.reasons
+        if outcome.reason is not None:
+            numbers = dict(reasons)
+            numbers[outcome.reason] = numbers.get(outcome.reason, 0) + 1
+            reasons = tuple(numbers.items())
+        self.seen = replace(
+            seen,
+            last=outcome,
+            phases=outcome.phases if outcome.hops else None,
+            certificate_expires=outcome.certificate_expires or seen.certificate_expires,
+            probes=seen.probes + 1,
+            failed=seen.failed + (0 if outcome.ok else 1),
+            reasons=reasons,
+            unrecorded=seen.unrecorded + (1 if void else 0),
+        )
+
+    def learn(self, observer: span.Observer, pieces: tuple[span.Span, ...]) -> None:
+        """Take over what is known now, and what became known by the last result."""
+        since = self.seen.down_since
+        if observer.state != "down":
+            since = None
+        elif since is None:
+            since = next((piece.start for piece in pieces if piece.state == "down"), observer.known_until)
+        self.observer = observer
+        held_until = observer.last_end + self.rules.reach
+        self.seen = replace(self.seen, state=observer.state, held_until=held_until, down_since=since)
 
 
 def make_post(one: Watched, vantage: str) -> Post:
@@ -75,33 +115,5 @@ def make_post(one: Watched, vantage: str) -> Post:
         rules=span.Watch(vantage, terms.interval, terms.timeout, terms.confirm),
         control=terms.control,
         observer=span.Observer(),
-    )
-
-
-def count(post: Post, outcome: Outcome, *, void: bool) -> None:
-    """Count a probe; a void one says nothing of the service."""
-    post.last = outcome
-    post.probes += 1
-    post.certificate_expires = outcome.certificate_expires or post.certificate_expires
-    if void:
-        post.unrecorded += 1
-    if outcome.reason is not None:
-        post.failed += 1
-        post.reasons[outcome.reason] += 1
-
-
-def look(contract: str, post: Post, now: Micros) -> Seen:
-    """Copy what is to be seen of a contract."""
-    state = span.state_at(post.rules, post.observer, now)
-    return Seen(
-        contract=contract,
-        state=state,
-        down_since=post.down_since if state == "down" else None,
-        last=post.last,
-        certificate_expires=post.certificate_expires,
-        probes=post.probes,
-        failed=post.failed,
-        reasons=tuple(post.reasons.items()),
-        skipped=post.skipped,
-        unrecorded=post.unrecorded,
+        seen=Seen(one.contract),
     )

@@ -10,8 +10,6 @@ import threading
 from collections.abc import Callable, Sequence
 
 import uvicorn
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -20,17 +18,17 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from crm.errors import CrmhostError
+from monitor.metrics import CONTENT_TYPE, Exposition
 
 Troubles = Callable[[], Sequence[str]]
 """What is wrong with the monitor itself; nothing when it is well."""
 
 
-def make_app(registry: CollectorRegistry, troubles: Troubles, pages: Sequence[BaseRoute] = ()) -> Starlette:
+def make_app(exposition: Exposition, troubles: Troubles, pages: Sequence[BaseRoute] = ()) -> Starlette:
     """Make the application: `/healthz` is 200 or 503, with the troubles; `pages` are added behind the two."""
 
-    def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"content-type": content_type, "cache-control": "no-store"})
+    def metrics(_request: Request) -> Response:
+        return Response(exposition.render(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 
     def healthz(_request: Request) -> Response:
         found = troubles()

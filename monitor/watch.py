@@ -1,9 +1,9 @@
 """The probing service: contracts become rounds, rounds probes, probes results, results spans, spans rows.
 
-One thread probes, one writes. The probing thread owns the schedule, the client and the observers; what others want to
-know of them (`seen`) is copied under a lock. A contract has at most one probe under way: a round that comes due
-meanwhile is skipped and counted, as is one that comes too late or beyond `most_at_once`. What is not probed is unknown
-once knowledge lapses, never up and never down.
+One thread probes, one writes. The probing thread owns the schedule, the client and the observers; others read what is
+`seen`, which is replaced and never changed, so that no reader holds up a probe. A contract has at most one probe under
+way: a round that comes due meanwhile is skipped and counted, as is one that comes too late or beyond `most_at_once`.
+What is not probed is unknown once knowledge lapses, never up and never down.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from contract.model import Micros
 from monitor import span
 from monitor.clock import Clock, Reading, step_between
-from monitor.post import Post, Seen, Watched, count, look, make_post
+from monitor.post import Post, Seen, Watched, make_post
 from monitor.probe.client import Client
 from monitor.probe.control import Controls
 from monitor.probe.result import Outcome
@@ -60,7 +60,6 @@ class Watch:
         self._controls = Controls()
         self._recorder = Recorder(options.vantage)
         self._writer = Writer(engine, log)
-        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="crmhost-probes")
         self._read = clock.read()
@@ -104,10 +103,8 @@ class Watch:
         self._writer.close()
 
     def seen(self) -> tuple[Seen, ...]:
-        """Copy what has been seen of every contract, for screens and metrics."""
-        now = self._clock.read().wall
-        with self._lock:
-            return tuple(look(contract, post, now) for contract, post in self._posts.items())
+        """Tell what has been seen of every contract, for screens and metrics."""
+        return tuple(post.seen for post in self._posts.values())
 
     def _run(self) -> None:
         with self._client:
@@ -151,16 +148,14 @@ class Watch:
             self.steps += 1
             self._void_before = now.steady
             self._log.warning("the clock was set; what is known begins anew", by_seconds=step / 1_000_000)
-            with self._lock:
-                for contract, post in self._posts.items():
-                    self._record(contract, post, *span.finish(post.rules, post.observer, post.observer.last_end))
+            for contract, post in self._posts.items():
+                self._record(contract, post, *span.finish(post.rules, post.observer, post.observer.last_end))
         return now
 
     def _begin(self, due: Due) -> None:
         post = self._posts[due.name]
         full = len(self._client) >= self._most
-        with self._lock:
-            post.skipped += due.skipped + (1 if post.busy or full else 0)
+        post.skip(due.skipped + (1 if post.busy or full else 0))
         if not post.busy and not full:
             post.busy, post.began = True, self._read.steady
             self._client.start(post.request)
@@ -186,20 +181,15 @@ class Watch:
         post = self._posts[outcome.name]
         post.busy = False
         void = outcome.faulty or control_ok is False or post.began < self._void_before
-        with self._lock:
-            count(post, outcome, void=void)
-            if void:
-                self._recorder.take(outcome.name, (), None)
-                return
-            result = span.ProbeResult(outcome.at_start, outcome.at_end, outcome.ok, outcome.reason or "", control_ok)
-            self._record(outcome.name, post, *span.observe(post.rules, post.observer, result))
+        post.count(outcome, void=void)
+        if void:
+            self._recorder.take(outcome.name, (), None)
+            return
+        result = span.ProbeResult(outcome.at_start, outcome.at_end, outcome.ok, outcome.reason or "", control_ok)
+        self._record(outcome.name, post, *span.observe(post.rules, post.observer, result))
 
     def _record(self, contract: str, post: Post, observer: span.Observer, pieces: tuple[span.Span, ...]) -> None:
-        if observer.state != "down":
-            post.down_since = None
-        elif post.observer.state != "down":
-            post.down_since = next((one.start for one in pieces if one.state == "down"), observer.known_until)
-        post.observer = observer
+        post.learn(observer, pieces)
         running = observer.state is not None and observer.pending is None
         self._recorder.take(contract, pieces, post.rules.interval if running else None)
 
@@ -212,10 +202,9 @@ class Watch:
     def _finish(self) -> None:
         """End every span now, or where a probe began whose answer nobody waits for any longer."""
         now = self._clock.read()
-        with self._lock:
-            for contract, post in self._posts.items():
-                until = now.after(post.began) if post.busy else now.wall
-                self._record(contract, post, *span.finish(post.rules, post.observer, until))
+        for contract, post in self._posts.items():
+            until = now.after(post.began) if post.busy else now.wall
+            self._record(contract, post, *span.finish(post.rules, post.observer, until))
         self._writer.put(self._recorder.drain())
 
 

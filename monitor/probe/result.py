@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contract.model import Micros, Monitor
 from monitor.probe.reason import Reason
-
-PHASES = ("resolve", "connect", "tls", "first-byte", "total")
-"""The names of the phases, in the order of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +75,21 @@ class Outcome:
         seen = [hop.certificate_expires for hop in self.hops if hop.certificate_expires is not None]
         return seen[-1] if seen else None
 
-    def phase(self, name: str) -> Micros | None:
-        """Sum up one of `PHASES` over the hops; None where no hop had it."""
-        attribute = name.replace("-", "_")
-        known = [value for hop in self.hops if (value := getattr(hop.phases, attribute)) is not None]
-        return sum(known) if known else None
+    @property
+    def phases(self) -> Phases:
+        """The sums of the phases over the hops; None where no hop had the phase."""
+
+        def total(values: Iterable[Micros | None]) -> Micros | None:
+            known = [value for value in values if value is not None]
+            return sum(known) if known else None
+
+        return Phases(
+            resolve=total(hop.phases.resolve for hop in self.hops),
+            connect=total(hop.phases.connect for hop in self.hops),
+            tls=total(hop.phases.tls for hop in self.hops),
+            first_byte=total(hop.phases.first_byte for hop in self.hops),
+            total=sum(hop.phases.total for hop in self.hops),
+        )
 
 
 def request_of(name: str, url: str, monitor: Monitor) -> Request:

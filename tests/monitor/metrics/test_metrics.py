@@ -8,22 +8,24 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import pytest
-from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.metrics import Books, Watching, make_registry
+from monitor.metrics import Books, Exposition, Watching
 from monitor.post import Seen
 from monitor.probe.result import Hop, Outcome, Phases
 from monitor.running import RunningPeriod
 
 SECOND = 1_000_000
-NEW = Seen("acme", None, None, None, None, 0, 0, (), 0, 0)
+NOW = 102 * SECOND
+NEW = Seen("acme")
 HOP = Hop("https://crm.acme.example/", 200, Phases(1500, 2500, None, 40_000, 50_000), None)
 UP = replace(
     NEW,
     state="up",
+    held_until=NOW,
     probes=3,
     last=Outcome("acme", 100 * SECOND, 101 * SECOND, None, hops=(HOP,)),
+    phases=HOP.phases,
     certificate_expires=2_000_000_000 * SECOND,
 )
 DOWN = replace(
@@ -32,6 +34,7 @@ DOWN = replace(
     down_since=90 * SECOND,
     failed=2,
     last=Outcome("acme", 100 * SECOND, 101 * SECOND, "connect-refused"),
+    phases=None,
     reasons=(("connect-refused", 2),),
 )
 PERIOD = RunningPeriod(
@@ -48,7 +51,7 @@ class Shown:
     ledger: Books = field(default_factory=Books)
 
     def watching(self) -> Watching:
-        return Watching("hcm", self.seen, 0, 0, 0)
+        return Watching("hcm", NOW, self.seen, 0, 0, 0)
 
     def periods(self) -> Sequence[RunningPeriod]:
         return self.running
@@ -58,7 +61,7 @@ class Shown:
 
 
 def text_of(shown: Shown) -> str:
-    return generate_latest(make_registry(shown)).decode()
+    return Exposition(shown).render().decode()
 
 
 def series(shown: Shown) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -124,10 +127,26 @@ def test_the_ledger_with_every_state_of_a_delivery() -> None:
 
 def test_a_contract_that_has_gone_leaves_nothing_behind() -> None:
     shown = Shown([UP])
-    registry = make_registry(shown)
-    assert b"acme" in generate_latest(registry)
+    exposition = Exposition(shown)
+    assert b"acme" in exposition.render()
     shown.seen = ()
-    assert b"acme" not in generate_latest(registry)
+    assert b"acme" not in exposition.render()
+
+
+def test_what_is_held_lapses_even_where_nothing_is_probed_any_longer() -> None:
+    found = series(Shown([replace(DOWN, held_until=NOW - 1)]))
+    assert found["crmhost_span_state", (("state", "unknown"),)] == 1
+    assert ("crmhost_outage_started_timestamp_seconds", ()) not in found
+
+
+def test_labels_are_escaped() -> None:
+    (seen,) = (
+        sample.labels["contract"]
+        for family in text_string_to_metric_families(text_of(Shown([replace(NEW, contract='a"b\\c\nd')])))
+        for sample in family.samples
+        if sample.name == "crmhost_probes_total"
+    )
+    assert seen == 'a"b\\c\nd'
 
 
 def test_there_are_no_created_series_and_every_series_bears_our_prefix_or_the_library_s() -> None:

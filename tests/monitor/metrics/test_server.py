@@ -11,7 +11,6 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import Engine
 from starlette.requests import Request as Asked
 from starlette.responses import PlainTextResponse
@@ -22,7 +21,7 @@ from contract.parse import parse
 from crm.errors import CrmhostError
 from monitor.accounts import Accounts
 from monitor.clock import SystemClock
-from monitor.metrics import make_registry
+from monitor.metrics import Books, Exposition, Watching
 from monitor.post import watched_from
 from monitor.running import RunningPeriods
 from monitor.server import Server, Troubles, make_app
@@ -49,6 +48,19 @@ class Silent:
 
     def warning(self, event: str, **values: object) -> None:
         pass
+
+
+class Nothing:
+    """A monitor of no contracts."""
+
+    def watching(self) -> Watching:
+        return Watching("local", 0, (), 0, 0, 0)
+
+    def periods(self) -> tuple[()]:
+        return ()
+
+    def books(self) -> Books:
+        return Books()
 
 
 class Fetched(NamedTuple):
@@ -82,8 +94,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 @contextmanager
-def serving(registry: CollectorRegistry, troubles: Troubles = lambda: (), *pages: Route) -> Iterator[Server]:
-    server = Server(make_app(registry, troubles, pages))
+def serving(exposition: Exposition, troubles: Troubles = lambda: (), *pages: Route) -> Iterator[Server]:
+    server = Server(make_app(exposition, troubles, pages))
     server.start()
     try:
         yield server
@@ -96,17 +108,17 @@ def test_a_running_monitor_shows_itself(engine: Engine) -> None:
         contracts = [contract(crm.url())]
         clock = SystemClock()
         watch = Watch(watched_from("local", contracts), engine, clock, Silent(), Options(beat=100_000))
-        registry = make_registry(Accounts(watch, engine, RunningPeriods(engine, clock, contracts)))
+        exposition = Exposition(Accounts(watch, engine, clock, RunningPeriods(engine, clock, contracts)))
         watch.start()
         try:
-            with serving(registry, lambda: () if watch.alive else ("the monitor does not probe",)) as server:
+            with serving(exposition, lambda: () if watch.alive else ("the monitor does not probe",)) as server:
                 assert fetch(f"{server.url}healthz") == Fetched(200, fetch(f"{server.url}healthz").headers, b"ok\n")
-                good = b'crmhost_span_state{contract="acme",state="up",vantage="local"} 1.0'
+                good = b'crmhost_span_state{contract="acme",vantage="local",state="up"} 1\n'
                 until(lambda: good in fetch(f"{server.url}metrics").body, "the service is shown as up")
                 measured = b'crmhost_availability_ratio{contract="acme"} 1.0'
                 until(lambda: measured in fetch(f"{server.url}metrics").body, "the running period is shown")
                 crm.close()
-                bad = b'crmhost_probe_failures_total{contract="acme",reason="connect-refused",vantage="local"}'
+                bad = b'crmhost_probe_failures_total{contract="acme",vantage="local",reason="connect-refused"}'
                 until(lambda: bad in fetch(f"{server.url}metrics").body, "the failure is shown with its reason")
                 fallen = b'crmhost_availability_ratio{contract="acme"} 0.'
                 until(lambda: fallen in fetch(f"{server.url}metrics").body, "the downtime is shown")
@@ -117,26 +129,21 @@ def test_a_running_monitor_shows_itself(engine: Engine) -> None:
             watch.stop()
 
 
-def test_what_is_asked_for_decides_the_form() -> None:
-    registry = CollectorRegistry()
-    Gauge("crmhost_example_seconds", "An example. " * 200, registry=registry).set(1)
-    with serving(registry) as server:
+def test_it_is_compressed_for_who_wants_that() -> None:
+    with serving(Exposition(Nothing())) as server:
         plain = fetch(f"{server.url}metrics")
-        assert plain.headers["content-type"].startswith("text/plain; version=")
-        assert b"crmhost_example_seconds 1.0\n" in plain.body
+        assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert b"crmhost_build_info{version=" in plain.body
         packed = fetch(f"{server.url}metrics", accept_encoding="gzip")
         assert packed.headers["content-encoding"] == "gzip"
-        assert gzip.decompress(packed.body) == plain.body
-        openmetrics = fetch(f"{server.url}metrics", accept="application/openmetrics-text; version=1.0.0")
-        assert openmetrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
-        assert openmetrics.body.endswith(b"# EOF\n")
+        assert b"crmhost_build_info{version=" in gzip.decompress(packed.body)
 
 
 def test_it_listens_on_loopback_only_and_serves_the_pages_that_are_given() -> None:
     def page(_request: Asked) -> PlainTextResponse:
         return PlainTextResponse("a page")
 
-    with serving(CollectorRegistry(), lambda: (), Route("/statements", page)) as server:
+    with serving(Exposition(Nothing()), lambda: (), Route("/statements", page)) as server:
         assert server.url == f"http://127.0.0.1:{server.port}/"
         assert fetch(f"{server.url}statements").body == b"a page"
         assert fetch(f"{server.url}nothing").status == 404
@@ -148,11 +155,11 @@ def test_an_address_that_is_taken_is_refused_by_name() -> None:
         with pytest.raises(
             CrmhostError, match=rf"http://127.0.0.1:{port}: cannot listen there \(Address already in use"
         ):
-            Server(make_app(CollectorRegistry(), lambda: ()), port=port).start()
+            Server(make_app(Exposition(Nothing()), lambda: ()), port=port).start()
 
 
 def test_a_stop_is_quick_while_a_client_keeps_its_connection() -> None:
-    with serving(CollectorRegistry()) as server, socket.create_connection(("127.0.0.1", server.port)) as idle:
+    with serving(Exposition(Nothing())) as server, socket.create_connection(("127.0.0.1", server.port)) as idle:
         idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert idle.recv(4096).startswith(b"HTTP/1.1 200")
         began = time.monotonic()

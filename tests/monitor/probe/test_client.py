@@ -56,7 +56,7 @@ def test_a_good_answer_over_tls_tells_the_handshake_and_the_certificate(probe: P
     with Listener(good, authority.server("127.0.0.1", valid=(begin, end))) as server:
         outcome = probe(server.url())
     assert outcome.ok, outcome
-    assert (outcome.phase("tls") or 0) > 0
+    assert (outcome.phases.tls or 0) > 0
     assert outcome.certificate_expires == int(end.timestamp()) * 1_000_000
 
 
@@ -141,7 +141,7 @@ def test_a_slow_answer_within_the_time_is_good(probe: Probe) -> None:
     with Listener(answer) as server:
         outcome = probe(server.url(), timeout=2_000_000)
     assert outcome.ok
-    assert (outcome.phase("first-byte") or 0) >= 100_000
+    assert (outcome.phases.first_byte or 0) >= 100_000
 
 
 def test_the_time_is_one_budget_for_all_hops(probe: Probe) -> None:
@@ -256,7 +256,7 @@ def test_redirects_are_followed_hop_by_hop_with_the_phases_of_each(probe: Probe)
     assert server.requests == ["/0", "/1", "/2", "/3", "/4", "/5"]
     assert [hop.status for hop in outcome.hops] == [302] * 5 + [200]
     assert all((hop.phases.connect or 0) > 0 for hop in outcome.hops)
-    assert outcome.phase("total") == sum(hop.phases.total for hop in outcome.hops)
+    assert outcome.phases.total == sum(hop.phases.total for hop in outcome.hops)
 
 
 def test_http_may_lead_to_https(probe: Probe, authority: Authority) -> None:
