@@ -14,9 +14,13 @@ from playbooks.shell import Sh, sh
 
 @dataclass(frozen=True, slots=True)
 class FolderWanted:
-    """A folder with this mode; folders above it are other resources."""
+    """A folder with this mode; folders above it are other resources.
+
+    linkable: a link to a folder that the account owns will do, as where a small home has its bulk on another disk.
+    """
 
     mode: int = 0o700
+    linkable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +46,22 @@ class FolderKind:
             return None if gone else Change(name, "delete", "it is not wanted", disrupts="data")
         if there.sort == "absent":
             return Change(name, "create", "it is not there", (f"+ mode {want.mode:04o}",))
-        if there.sort != "folder":
-            return Change(name, "create", f"there is a {there.sort} in its place")
+        if there.sort != "folder" and not (want.linkable and there.sort == "linked"):
+            return Change(name, "create", f"there is a {there.sort.replace('linked', 'link')} in its place")
         if there.mode != want.mode:
             return Change(name, "update", "its mode differs", (f"mode {there.mode:04o} -> {want.mode:04o}",))
         return None
 
-    def act(self, key: str, want: FolderWanted | None, seen: PlaceSeen | None) -> Act:  # noqa: ARG002 - the shape
+    def act(self, key: str, want: FolderWanted | None, seen: PlaceSeen | None) -> Act:
         """Make the folder, or remove it; what is not a folder is left, and the act fails."""
         if want is None:
             return Act(sh("rm -rf -- {key}", key=key), guard=sh("[ ! -e {key} ] && [ ! -L {key} ]", key=key))
         mode = f"{want.mode:o}"
+        if want.linkable and seen is not None and seen.sort == "linked":
+            return Act(
+                sh("chmod {mode} -- {key}/.", key=key, mode=mode),
+                guard=sh('[ -O {key}/. ] && [ "$(stat -c %a -- {key}/.)" = {mode} ]', key=key, mode=mode),
+            )
         return Act(
             sh(
                 """\

@@ -11,7 +11,8 @@ from playbooks.kind import Row
 from playbooks.shell import Sh, sh
 from playbooks.terminal import safe_line
 
-Sort: TypeAlias = Literal["absent", "folder", "file", "link", "other"]
+Sort: TypeAlias = Literal["absent", "folder", "linked", "file", "link", "other"]
+"""`linked`: a link to a folder that the account owns; `mode` is then the folder's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,13 @@ t=; nl='
 '
 for p do
   shift
-  if [ -L "$p" ]; then k=link; elif [ -d "$p" ]; then k=folder; elif [ -f "$p" ]; then k=file
+  s=$p
+  if [ -L "$p" ]; then
+    if [ -d "$p" ] && [ -O "$p/." ]; then k=linked s=$p/.; else k=link; fi
+  elif [ -d "$p" ]; then k=folder; elif [ -f "$p" ]; then k=file
   elif [ -e "$p" ]; then k=other; else k=absent; fi
   t="$t $k"
-  if [ "$k" != absent ]; then set -- "$@" "$p"; fi
+  if [ "$k" != absent ]; then set -- "$@" "$s"; fi
 done
 m=; [ "$#" = 0 ] || m=$(stat -c %a -- "$@" 2>/dev/null)
 set -- {keys}

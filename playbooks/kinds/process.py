@@ -150,7 +150,7 @@ def stop(key: str) -> Sh:
 if held {key}; then
   pid=; patience=
   [ ! -f {key}.pid ] || read -r pid digest patience <{key}.pid
-  case $pid in ''|0*|1|*[!0-9]*) echo 'it runs, but {pid} says not as what; end it by hand'; exit 1 ;; esac
+  case $pid in ''|0*|1|*[!0-9]*) echo {unknown}; exit 1 ;; esac
   case $patience in ''|*[!0-9]*) patience=30 ;; esac
   kill -TERM "-$pid" 2>/dev/null || true
   n=0
@@ -162,7 +162,7 @@ if held {key}; then
 fi
 rm -f -- {key}.pid""",
             key=key,
-            pid=Sh(f"'{sh('{path}', path=key + '.pid').text}'"),
+            unknown=f"it runs, but {key}.pid does not say as which process; end it by hand",
         ),
     )
 

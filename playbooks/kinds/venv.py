@@ -1,12 +1,13 @@
 """Virtual environments from a lock with hashes, built in place: they cannot be moved once they are built.
 
-A marker, written last, tells a whole one from one whose building was interrupted; the latter is removed and built
+Contracts share them, so they are built under a lock of their folder. A marker, written last, tells a whole one from one whose building was interrupted; the latter is removed and built
 again. The newest Python on the host that the lock allows is taken.
 """
 
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from playbooks.shell import Sh, sh
 from playbooks.terminal import safe_line
 
 MARKER = ".complete"
+_PATIENCE = 1200  # seconds that another contract's building of environments may take
 Minor = tuple[int, int]
 
 
@@ -25,16 +27,18 @@ Minor = tuple[int, int]
 class VenvWanted:
     """What is installed: `lock` is a requirements file in which everything has hashes.
 
-    python: the oldest version allowed and the first that is too new, as (3, 10), (3, 15).
+    python: the oldest version allowed and the first that is too new, as (3, 10), (3, 15). build: a second such file
+    with what builds those packages of `lock` that exist only as source; empty where none does.
     """
 
     lock: str = field(repr=False)
     python: tuple[Minor, Minor]
+    build: str = field(default="", repr=False)
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 (hex) of the lock, which the marker holds."""
-        return hashlib.sha256(self.lock.encode()).hexdigest()
+        """Return the SHA-256 (hex) of what is installed, which the marker holds."""
+        return hashlib.sha256(f"{self.lock}\x00{self.build}".encode()).hexdigest()
 
     @property
     def minors(self) -> tuple[str, ...]:
@@ -111,31 +115,50 @@ done""",
         """Build it in place from nothing; takes as long as downloading and installing do."""
         if want is None:
             return Act(sh("rm -rf -- {key}", key=key), guard=sh("[ ! -e {key} ]", key=key))
-        build = sh(
-            """\
-{find}
-rm -rf -- {key}
-mkdir -p -- {parent}
-"$found" -m venv {key}
-{key}/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off --require-hashes \\
-  -r "$staging"/{name}
-printf '%s %s\\n' {digest} "$version" >"$staging"/{name}.marker
-sync "$staging"/{name}.marker 2>/dev/null || sync
-mv -f -- "$staging"/{name}.marker {key}/{marker}""",
-            find=find_python(want),
-            key=key,
-            parent=parent(key),
-            name=staged(key),
-            digest=want.digest,
-            marker=MARKER,
-        )
         guard = sh(
             '[ -x {key}/bin/python ] && read -r a b <{key}/{marker} && [ "$a" = {digest} ]',
             key=key,
             marker=MARKER,
             digest=want.digest,
         )
-        return Act(build, (Put(staged(key), want.lock.encode()),), guard)
+        puts = [Put(staged(key), want.lock.encode())]
+        if want.build:
+            puts.append(Put(f"{staged(key)}.build", want.build.encode()))
+        build = sh(
+            """\
+{find}
+rm -rf -- {key}
+mkdir -p -- {parent}
+place=$(cd -P -- {parent} && pwd -P)/{last}
+"$found" -m venv "$place"
+install() {{
+  "$place"/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off --no-compile \\
+    --require-hashes "$@"
+}}
+{install}
+"$place"/bin/python -m compileall -q -j 0 "$place"/lib || true
+printf '%s %s\\n' {digest} "$version" >"$staging"/{name}.marker
+sync "$staging"/{name}.marker 2>/dev/null || sync
+mv -f -- "$staging"/{name}.marker {key}/{marker}""",
+            guard=guard,
+            patience=_PATIENCE,
+            find=find_python(want),
+            key=key,
+            parent=parent(key),
+            last=posixpath.basename(key),
+            install=_install(key, want),
+            name=staged(key),
+            digest=want.digest,
+            marker=MARKER,
+        )
+        return Act(build, tuple(puts), guard)
+
+
+def _install(key: str, want: VenvWanted) -> Sh:
+    """Return shell that installs the lock: what builds from source first, so that pip fetches no builder of its own."""
+    if not want.build:
+        return sh('install -r "$staging"/{name}', name=staged(key))
+    return sh('install -r "$staging"/{name}.build\ninstall --no-build-isolation -r "$staging"/{name}', name=staged(key))
 
 
 def find_python(want: VenvWanted) -> Sh:

@@ -33,7 +33,7 @@ def lock_of(recipe: Recipe, version: str) -> PipLock:
 
 def artifact_digest(lock: PipLock) -> str:
     """Return the name of the lock's virtual environment: 16 hex digits over what is installed."""
-    return _digest(["venv", lock.lock, lock.python])[:16]
+    return _digest(["venv", lock.lock, lock.build, lock.python])[:16]
 
 
 def release_of(want: Want) -> Release:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crm.plan import Release, Want
 from crm.recipe import PipLock
@@ -53,7 +53,10 @@ def manifest_of(want: Want, release: Release, artifact: str, known: Mapping[str,
 def staged(
     layout: Layout, want: Want, manifest: Manifest, known: Mapping[str, str], lock: PipLock, salt: str
 ) -> Staged:
-    """Return folders, artifact, files and database of a release. salt: fresh randomness, see `FileKind`."""
+    """Return folders, artifact, files and database of a release. salt: fresh randomness, see `FileKind`.
+
+    The manifest comes before the artifact that it names: nobody on the account removes what a manifest names.
+    """
     release = layout.release(manifest.release.id)
     contents = {
         posixpath.join(release, file.path): (
@@ -74,10 +77,12 @@ def staged(
     files = {path: wanted for path, (wanted, _) in contents.items()}
     files |= {path: FileWanted(text.encode()) for path, text in own.items()}
     folders = _folders(layout, manifest.release, want, files)
+    shared = (layout.artifacts, layout.templates)
     kind = FileKind(salt)
+    artifact = _in_folder(layout, Resource(VenvKind(), layout.artifact(manifest.artifact), _venv(lock)))
     resources = [
-        *(_in_folder(layout, Resource(FolderKind(), path, FolderWanted())) for path in folders),
-        _in_folder(layout, Resource(VenvKind(), layout.artifact(manifest.artifact), _venv(lock))),
+        *(_in_folder(layout, Resource(FolderKind(), path, FolderWanted(linkable=path in shared))) for path in folders),
+        replace(artifact, needs=(*artifact.needs, f"file:{key(layout, layout.manifest(manifest.release.id))}")),
         *(_in_folder(layout, Resource(kind, path, wanted)) for path, wanted in files.items()),
         _in_folder(layout, Resource(DatabaseKind(), layout.db, DatabaseWanted())),
     ]
@@ -208,13 +213,10 @@ def command(run: Filled) -> Sh:
 def _folders(layout: Layout, release: Release, want: Want, files: Mapping[str, FileWanted]) -> tuple[str, ...]:
     release_folder = layout.release(release.id)
     fixed = [
-        layout.account,
         layout.artifacts,
         layout.templates,
-        layout.root,
         layout.releases,
         layout.data,
-        layout.log,
         layout.output,
         layout.runs,
         layout.run(release),
@@ -222,14 +224,13 @@ def _folders(layout: Layout, release: Release, want: Want, files: Mapping[str, F
         f"{release_folder}/public",
         *(posixpath.join(layout.data, folder) for folder in want.recipe.folders),
     ]
+    locked = {layout.home, layout.account, layout.root, layout.log}  # whoever takes the lock makes these
     found: dict[str, None] = dict.fromkeys(fixed)
     for path in (*fixed, *files):
-        parents: list[str] = []
         above = posixpath.dirname(path)
-        while above != layout.home and above not in found:
-            parents.append(above)
+        while above not in locked and above not in found:
+            found[above] = None
             above = posixpath.dirname(above)
-        found |= dict.fromkeys(reversed(parents))
     return tuple(sorted(found, key=lambda path: path.count("/")))
 
 
@@ -244,7 +245,7 @@ def _venv(lock: PipLock) -> VenvWanted:
     oldest, too_new = lock.python
     if too_new[0] > oldest[0]:  # all later ones of a major version: the kind looks for each by its name
         too_new = (oldest[0], oldest[1] + 20)
-    return VenvWanted(lock.lock, (oldest, too_new))
+    return VenvWanted(lock.lock, (oldest, too_new), lock.build)
 
 
 def _process_key(layout: Layout, name: str) -> str:
