@@ -39,9 +39,11 @@ def _vantages(sections: Sections) -> Iterator[Finding]:
     if monitor is None:
         return
     count = len(monitor.vantages)
+    seen: set[str] = set()
     for index, name in enumerate(monitor.vantages):
-        if name in monitor.vantages[:index]:
+        if name in seen:
             yield Finding(("monitor", "vantages", index), "name each vantage once")
+        seen.add(name)
     if not count < 2 * monitor.quorum <= 2 * count:
         least = count // 2 + 1
         allowed = f"{least}" if least == count else f"from {least} to {count}"

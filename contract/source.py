@@ -1,8 +1,8 @@
 """YAML 1.2 as a tree of texts with line numbers; nothing that a contract file has no use for is read at all.
 
 Refused: anchors, aliases and merge keys, tags, several documents, duplicate keys, tabs in indentation, control
-characters, anything but UTF-8, more than 256 KiB, more than 16 levels. So no file, however made, costs more than its
-own length.
+characters, anything but UTF-8, more than 256 KiB, 10,000 values or 16 levels. So no file, however made, costs more
+than its own length.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contract.problem import Path, Problem, path_text, quoted
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
+MAX_VALUES = 10_000
 _UNWANTED = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -131,6 +132,7 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
+        self.values = 0
 
     def report(self, line: int, path: Path, found: str, remedy: str) -> None:
         self.problems.append(Problem(self.file, line, path_text(path), found, remedy))
@@ -172,6 +174,11 @@ class _Reader:
 
     def _node(self, event: Any, name: str, path: Path, depth: int) -> Node:  # noqa: ANN401 - ruamel's events are untyped
         line = event.start_mark.line + 1
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise _Unreadable(
+                line, f"more than {MAX_VALUES} keys and values", "a contract has no such length: shorten it"
+            )
         if depth >= MAX_DEPTH:
             raise _Unreadable(line, f"more than {MAX_DEPTH} levels", "a contract has no such depth: flatten it")
         if name == "AliasEvent":

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.holidays import COUNTRIES, Holidays, holidays_between, holidays_of
@@ -15,6 +15,7 @@ from tests.support.contracts import golden
 
 CASES = golden(Path(__file__).parent / "cases" / "hours.yaml")
 MINUTE = 60_000_000
+unhurried = settings(deadline=None)  # a loaded machine is slow, not wrong
 
 
 @st.composite
@@ -43,11 +44,13 @@ def test_hours_are_these_instants(case: dict[str, Any]) -> None:
     assert found == tuple((instant(begin), instant(end)) for begin, end in case["is"])
 
 
+@unhurried
 @given(weeks().filter(lambda hours: any(hours.days)))
 def test_any_week_can_be_written_and_read_again(hours: WeeklyHours) -> None:
     assert weekly_hours(hours_text(hours)) == hours
 
 
+@unhurried
 @given(
     weeks(),
     st.sampled_from(["UTC", "Europe/Berlin", "America/Asuncion", "Asia/Tehran", "Australia/Lord_Howe"]),
@@ -64,6 +67,7 @@ def test_intervals_are_ordered_disjoint_and_within_their_bounds(
     assert not flat or (low <= flat[0] and flat[-1] <= high)
 
 
+@unhurried
 @given(weeks(), st.sampled_from(["UTC", "UTC+05:45", "Asia/Ho_Chi_Minh"]), st.integers(12_000 * 1440, 20_000 * 1440))
 def test_without_summer_time_every_minute_is_inside_when_its_wall_clock_says_so(
     hours: WeeklyHours, name: str, start: int
