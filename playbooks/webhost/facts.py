@@ -148,6 +148,21 @@ def _release(key: str, name: str, text: str, proven: str, kept: list[Kept], torn
         torn.append(name)
 
 
+def any_python(artifacts: str) -> Sh:
+    """Return shell that sets `python` to what runs our programs: any artifact's, else the host's, else nothing."""
+    return sh(
+        """\
+python=
+for p in {artifacts}/*/bin/python; do
+  if [ -x "$p" ]; then python=$p; break; fi
+done
+if [ -z "$python" ] && python3 -c 'import sqlite3, sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
+  python=python3
+fi""",
+        artifacts=artifacts,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RecordWanted:
     """The customer's database, and the template that it would begin as while it is empty; both are absolute paths."""
@@ -167,17 +182,6 @@ class RecordKind:
 
     def ask(self, wants: Mapping[str, RecordWanted]) -> Sh:
         """Print a row KEY SOURCE TEXT for each; the source is `none`, `database`, `template` or `no-python`."""
-        find = sh(
-            """\
-python=
-for p in {artifacts}/*/bin/python; do
-  if [ -x "$p" ]; then python=$p; break; fi
-done
-if [ -z "$python" ] && python3 -c 'import sqlite3, sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
-  python=python3
-fi""",
-            artifacts=self.artifacts,
-        )
         asks = [
             sh(
                 """\
@@ -196,7 +200,7 @@ esac""",
             )
             for key, want in wants.items()
         ]
-        return lines(find, *asks)
+        return lines(any_python(self.artifacts), *asks)
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, Records]:
         """Return the records of each; raises HostError when a database is there and cannot be read."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from importlib import resources
 from typing import Literal, TypeAlias
 
@@ -11,10 +13,10 @@ from playbooks.shell import Sh, sh
 Program: TypeAlias = Literal["records", "ask", "step"]
 _PACKAGE = "playbooks.webhost.onhost"
 _LOADER = """
-import json, sys, types
+import base64, json, sys, types, zlib
 for name in ("playbooks", "playbooks.webhost", "playbooks.webhost.onhost"):
     sys.modules[name] = types.ModuleType(name)
-for name, text in json.loads(sys.argv.pop(1)):
+for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv.pop(1)))):
     module = sys.modules[name] = types.ModuleType(name)
     exec(compile(text, name, "exec"), module.__dict__)
 module.main()
@@ -27,14 +29,18 @@ _NEEDS: dict[Program, tuple[Program, ...]] = {
 
 
 def program(name: Program, python: str | Sh, *args: str | Sh) -> Sh:
-    """Return the command that runs one of our programs; what it must read, it reads from standard input."""
+    """Return the command that runs one of our programs; what it must read, it reads from standard input.
+
+    The program's text is packed: a shell reads what it is sent byte by byte.
+    """
     folder = resources.files(_PACKAGE)
     modules = [(f"{_PACKAGE}.{part}", (folder / f"{part}.py").read_text("utf-8")) for part in _NEEDS[name]]
     words = Sh(" ".join(sh("{word}", word=arg).text for arg in args))
+    packed = base64.b64encode(zlib.compress(json.dumps(modules).encode(), 9)).decode()
     return sh(
-        "{python} -I -S -c {loader} {modules} {args}",
+        "{python} -I -S -c {loader} {packed} {args}",
         python=python,
         loader=_LOADER,
-        modules=json.dumps(modules),
+        packed=packed,
         args=words,
     )

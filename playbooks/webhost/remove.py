@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Sequence
 
 from playbooks.shell import Sh, lines, sh
-from playbooks.webhost.facts import Kept, Place
+from playbooks.webhost.facts import Kept, Place, any_python
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.programs import program
 
@@ -26,10 +25,22 @@ def artifacts_of(kept: Sequence[Kept]) -> tuple[str, ...]:
     return tuple(sorted({one.manifest.artifact for one in kept}))
 
 
-def drop_release(layout: Layout, kept: Kept, python: str) -> Sh:
-    """Return the script that removes a release; what was derived for it is forgotten first, so that it is made anew."""
+def forget(layout: Layout, release_id: str) -> Sh:
+    """Return the script that forgets what was derived for a release, so that it is derived anew with its folder."""
     return lines(
-        sh("if [ -x {python} ]; then {forget}; fi", python=python, forget=_forget(layout, python, kept.id)),
+        any_python(layout.artifacts),
+        sh(
+            'if [ -n "$python" ] && [ -s {db} ]; then {forget}; fi',
+            db=layout.db,
+            forget=program("records", Sh('"$python"'), "forget", layout.db, release_id),
+        ),
+    )
+
+
+def drop_release(layout: Layout, kept: Kept) -> Sh:
+    """Return the script that removes a release with its records."""
+    return lines(
+        forget(layout, kept.id),
         sh("rm -rf {folder} {run}", folder=layout.release(kept.id), run=layout.run(kept.manifest.release)),
     )
 
@@ -76,9 +87,12 @@ def drop_contract(layout: Layout, *, keep_data: bool) -> Sh:
             """\
 others=
 for folder in {account}/*; do
-  case $folder in {artifacts}|{templates}) ;; *) if [ -e "$folder" ]; then others=yes; fi ;; esac
+  case $folder in {artifacts}|{templates}) ;; *) if [ -d "$folder" ]; then others=yes; fi ;; esac
 done
-if [ -z "$others" ]; then rm -rf {artifacts} {templates}; rmdir {account} 2>/dev/null || true; fi""",
+if [ -z "$others" ]; then
+  rm -rf {artifacts} {templates} {account}/crontab.lock
+  rmdir {account} 2>/dev/null || true
+fi""",
             account=layout.account,
             artifacts=layout.artifacts,
             templates=layout.templates,
@@ -93,7 +107,3 @@ def left_over(layout: Layout, *, keep_data: bool) -> Sh:
     return sh(
         "if [ -d {root} ]; then find {root} -mindepth 1 -maxdepth 1 ! -name data | head -n 20; fi", root=layout.root
     )
-
-
-def _forget(layout: Layout, python: str, release_id: str) -> Sh:
-    return program("records", python, "forget", posixpath.join(layout.data, "db.sqlite3"), release_id)

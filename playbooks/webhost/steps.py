@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from crm.errors import HostError, Refused
@@ -51,6 +51,12 @@ def parse(text: str, db: str) -> Records:
     if error is not None:
         raise HostError(f"{db} could not be read: {error}", "look at the file; nothing was changed")
     return records
+
+
+def without_release(records: Records, release_id: str) -> Records:
+    """Return the records without what was derived for a release: its folder is not on the host (any more)."""
+    steps = {name: state for name, state in records.steps.items() if not name.endswith(f"@{release_id}")}
+    return replace(records, steps=steps)
 
 
 def key(step: Step, release: Release) -> str:

@@ -19,12 +19,15 @@ from playbooks.webhost.layout import Layout, check_document_root, check_run
 from playbooks.webhost.manifest import Manifest
 from playbooks.webhost.release import artifact_digest, lock_of, release_of, template_key
 from playbooks.webhost.slots import values
-from playbooks.webhost.steps import Due, Records, check_schema, due, key, known_by_record
+from playbooks.webhost.steps import Due, Records, check_schema, due, key, known_by_record, without_release
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a contract wants of a host, and what was seen there. `staged` comes before the steps, `serving` after."""
+    """What a contract wants of a host, and what was seen there. `staged` comes before the steps, `serving` after.
+
+    forget: the database says that files were derived for the release, whose folder is not there.
+    """
 
     want: Want
     release: Release
@@ -36,7 +39,7 @@ class Survey:
     records: Records
     due: Due
     seen: Mapping[str, Any]
-    missing: frozenset[str]
+    forget: bool
 
     @property
     def serves(self) -> bool:
@@ -76,12 +79,17 @@ def survey(host: Host, layout: Layout, want: Want, document_root: str | None, sa
     place: Place = first.seen[f"place:{layout.contract}"]
     records: Records = first.seen[f"record:{layout.contract}"]
     check_document_root(layout, place.document_root)
+    derived = records
+    if place.find(release.id) is None:
+        records = without_release(records, release.id)
     check_schema(want, release, records, layout.db)
     serving = made.serving(layout, manifest, [kept.manifest for kept in place.kept])
     others = [resource for resource in serving if resource.id not in first.seen]
     seen = {**first.seen, **(observe(host, others).seen if others else {})}
     steps = due(want, release, records)
-    return Survey(want, release, manifest, known, staged, serving, place, records, steps, seen, first.missing)
+    return Survey(
+        want, release, manifest, known, staged, serving, place, records, steps, seen, forget=records != derived
+    )
 
 
 def look(host: Host, layout: Layout) -> Place:

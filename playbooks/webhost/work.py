@@ -38,6 +38,7 @@ from playbooks.webhost.remove import (
     drop_contract,
     drop_release,
     drop_torn,
+    forget,
     left_over,
     past,
 )
@@ -93,6 +94,8 @@ class WebHostWork:
             self._run("mark what must restart", made.stale(self._layout, seen.manifest))
         if seen.due.reset is not None:
             self._run("begin with an empty database", _empty(self._layout))
+        if seen.forget:
+            self._run("forget what was derived", forget(self._layout, seen.release.id))
         database = [resource for resource in seen.staged.resources if resource.kind.name == "database"]
         self._converge([resource for resource in seen.staged.resources if resource not in database])
         if seen.records.template or seen.due.reset is not None:
@@ -108,7 +111,7 @@ class WebHostWork:
     def run(self, want: Want, step: Step) -> None:
         """Run one step between its two records; raises HostError when its output is not what it should be."""
         seen = self._known(want)
-        if step.phase == "admin":
+        if step.phase == "admin" and step == next(one for one in seen.due.steps if one.phase == "admin"):
             self._keep_template(want, seen)
         given = step_input(step, want, seen.release, seen.known, self._layout.process_log(STEPS_LOG))
         output = self._session.run(
@@ -170,10 +173,9 @@ class WebHostWork:
 
     def retire(self, want: Want, release: Release) -> None:  # noqa: ARG002 - what is kept does not depend on the contract
         """Write down that the release has proven itself; remove what is past the last few, and what nobody uses."""
-        manifest, place = self._manifest(release)
+        _, place = self._manifest(release)
         gone = past(place, release.id)
         kept = [one for one in place.kept if one.id in gone]
-        python = f"{self._layout.artifact(manifest.artifact)}/bin/python"
         still = {one.manifest.artifact for one in place.kept if one.id not in gone}
         proven = f"{self._layout.release(release.id)}/proven"
         mark = sh("date -u +%Y-%m-%dT%H:%M:%SZ >{new} && mv -f {new} {proven}", new=f"{proven}.new", proven=proven)
@@ -182,7 +184,7 @@ class WebHostWork:
             lines(
                 sh("set -e"),
                 mark,
-                *(drop_release(self._layout, one, python) for one in kept),
+                *(drop_release(self._layout, one) for one in kept),
                 *(drop_torn(self._layout, name) for name in place.torn if name in gone),
                 drop_artifacts(self._layout, [digest for digest in artifacts_of(kept) if digest not in still]),
             ),
@@ -265,8 +267,11 @@ class WebHostWork:
         return safe(self._session.host.ask(script).decode("utf-8", "replace"))
 
     def _keep_template(self, want: Want, seen: Survey) -> None:
+        """Copy the initialised database, unless a step was ever begun that may have put a secret into it."""
         template = self._layout.template(template_key(want, seen.manifest.artifact))
         admin = admin_names(want.recipe)
+        if seen.records.template or any(name in seen.records.steps for name in admin):
+            return
         script = program("records", seen.known["python"], "template", self._layout.db, template, *admin)
         self._run("keep a template", script)
 

@@ -21,8 +21,8 @@ from typing import Any
 
 from playbooks.webhost.onhost.records import connect
 
-PAUSE = 0.1
-"""Seconds between two questions."""
+PAUSE = 0.05
+"""Seconds between the first two questions; each pause is half as long again as the one before, up to a second."""
 SHOWN = 4000
 """How many characters of an answer are kept for an error's text."""
 BODY = 1 << 20
@@ -90,7 +90,7 @@ def value(db: str, query: str) -> str:
 
 def patient(spec: dict[str, Any], address: str, process: "subprocess.Popen[bytes] | None") -> dict[str, Any]:
     """Ask until the answer is the expected one, patience has run out, or the process has ended."""
-    begun = time.monotonic()
+    begun, pause = time.monotonic(), PAUSE
     while True:
         died = None if process is None else process.poll()
         left = spec["patience"] - (time.monotonic() - begun)
@@ -99,7 +99,8 @@ def patient(spec: dict[str, Any], address: str, process: "subprocess.Popen[bytes
         if held or died is not None or left <= 0:
             seconds = round(time.monotonic() - begun, 3)
             return {"held": held, "answer": got[:SHOWN], "seconds": seconds, "died": died}
-        time.sleep(PAUSE)
+        time.sleep(min(pause, left))
+        pause = min(1.0, pause * 1.5)
 
 
 def spare_address() -> str:

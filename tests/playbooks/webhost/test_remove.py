@@ -57,7 +57,7 @@ def test_after_a_rollback_the_serving_one_stays_whatever_its_age() -> None:
 def test_a_release_goes_with_its_sockets_and_nothing_else(layout: Layout) -> None:
     old, new = kept("1"), kept("2")
     put(layout, old, new)
-    run(drop_release(layout, old, "/nowhere/python"))
+    run(drop_release(layout, old))
     assert [path.name for path in Path(layout.releases).iterdir()] == [new.id]
     assert [str(path) for path in Path(layout.runs).iterdir()] == [layout.run(new.manifest.release)]
 
