@@ -43,7 +43,7 @@ class DatabaseKind:
         if there.sort == "absent":
             return Change(name, "create", "it is not there", (f"+ empty, mode {want.mode:04o}",))
         if there.sort != "file":
-            return Change(name, "create", f"there is a {there.sort} in its place")
+            return Change(name, "create", there.in_the_way)
         if there.mode != want.mode:
             return Change(name, "update", "its mode differs", (f"mode {there.mode:04o} -> {want.mode:04o}",))
         return None

@@ -95,7 +95,7 @@ done""",
         if there.place.sort == "absent":
             return Change(name, "create", "it is not there", (f"+ {len(want.content)} bytes, mode {want.mode:04o}",))
         if there.place.sort != "file":
-            return Change(name, "replace", f"there is a {there.place.sort} in its place")
+            return Change(name, "replace", there.place.in_the_way)
         moved = there.place.mode != want.mode
         modes = (f"mode {there.place.mode:04o} -> {want.mode:04o}",) if moved else ()
         if there.digest != self.digest(want):

@@ -47,7 +47,7 @@ class FolderKind:
         if there.sort == "absent":
             return Change(name, "create", "it is not there", (f"+ mode {want.mode:04o}",))
         if there.sort != "folder" and not (want.linkable and there.sort == "linked"):
-            return Change(name, "create", f"there is a {there.sort.replace('linked', 'link')} in its place")
+            return Change(name, "create", there.in_the_way)
         if there.mode != want.mode:
             return Change(name, "update", "its mode differs", (f"mode {there.mode:04o} -> {want.mode:04o}",))
         return None

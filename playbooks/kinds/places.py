@@ -22,6 +22,11 @@ class PlaceSeen:
     sort: Sort
     mode: int = 0
 
+    @property
+    def in_the_way(self) -> str:
+        """Return the sentence for what should not lie there."""
+        return f"there is a {'link' if self.sort == 'linked' else self.sort} in its place"
+
 
 def ask(keys: Sequence[str]) -> Sh:
     """Return a fragment that prints a row KEY SORT MODE for each path, with one `stat` for all."""

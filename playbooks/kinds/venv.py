@@ -1,7 +1,8 @@
 """Virtual environments from a lock with hashes, built in place: they cannot be moved once they are built.
 
-Contracts share them, so they are built under a lock of their folder. A marker, written last, tells a whole one from one whose building was interrupted; the latter is removed and built
-again. The newest Python on the host that the lock allows is taken.
+Contracts share them, so they are built under a lock of their folder. A marker, written last, tells a whole one from
+one whose building was interrupted; the latter is removed and built again. The newest Python on the host that the lock
+allows is taken.
 """
 
 from __future__ import annotations
@@ -126,9 +127,12 @@ done""",
             puts.append(Put(f"{staged(key)}.build", want.build.encode()))
         build = sh(
             """\
+mkdir -p -- {parent}
+exec 7>>{parent}/.lock
+flock -w {patience} 7 || {{ echo 'another contract has been building beside it for too long'; exit 1; }}
+if {guard}; then exit 0; fi
 {find}
 rm -rf -- {key}
-mkdir -p -- {parent}
 place=$(cd -P -- {parent} && pwd -P)/{last}
 "$found" -m venv "$place"
 install() {{

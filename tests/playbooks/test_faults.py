@@ -76,7 +76,10 @@ def test_a_killed_client_lets_an_unsafe_step_finish_under_the_lock(box: Sandbox,
     with operator(box, at_work(box, 3, UNSAFE)) as client:
         until((box.home / "before").exists, "the step runs")
         client.kill()
-        with pytest.raises(LockHeld, match="ann@laptop: deploy, since .*; step migrate"), lock(other, "acme", "x", "b"):
+        with (
+            pytest.raises(LockHeld, match=r"ann@laptop: deploy, since .*; step migrate"),
+            lock(other, "acme", "x", "b"),
+        ):
             pytest.fail("two at once")
         until(lambda: free(other), "the lock is free")
     assert (box.home / "after").exists()

@@ -1,0 +1,82 @@
+"""Golden cases of every kind: what is wanted, what the host answers, and exactly what is planned and done.
+
+A case: `summary`, `key`, `want` (null: not wanted), `rows` (what the host answers about the key), `change` (null: none;
+then nothing is done either), `puts`, `guard` and `act`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from playbooks.kind import Act, Kind
+from playbooks.kinds.cron import CronKind, CronWanted
+from playbooks.kinds.database import DatabaseKind, DatabaseWanted
+from playbooks.kinds.file import FileKind, FileWanted
+from playbooks.kinds.folder import FolderKind, FolderWanted
+from playbooks.kinds.link import LinkKind, LinkWanted
+from playbooks.kinds.process import ProcessKind, ProcessWanted
+from playbooks.kinds.venv import VenvKind, VenvWanted
+from playbooks.shell import Sh
+
+FOLDER = Path(__file__).parent
+CASES = sorted(FOLDER.glob("*/cases/*.yaml"))
+
+
+def file_wanted(want: Mapping[str, Any]) -> FileWanted:
+    return FileWanted(want["content"].encode(), int(want["mode"], 8), want.get("secret", False))
+
+
+def process_wanted(want: Mapping[str, Any]) -> ProcessWanted:
+    return ProcessWanted(tuple(want["argv"]), want["cwd"], want["log"], want.get("env", {}), want.get("stop", 30))
+
+
+def venv_wanted(want: Mapping[str, Any]) -> VenvWanted:
+    (low, high) = (tuple(map(int, text.split("."))) for text in want["python"])
+    return VenvWanted(want["lock"], ((low[0], low[1]), (high[0], high[1])), want.get("build", ""))
+
+
+KINDS: Mapping[str, tuple[Kind[Any, Any], Callable[[Mapping[str, Any]], Any]]] = {
+    "cron": (CronKind(), lambda w: CronWanted(Sh(w["command"]), w["lock"], w["log"], w["every"])),
+    "database": (DatabaseKind(), lambda w: DatabaseWanted(int(w["mode"], 8))),
+    "file": (FileKind("salt"), file_wanted),
+    "folder": (FolderKind(), lambda w: FolderWanted(int(w["mode"], 8), w.get("linkable", False))),
+    "link": (LinkKind(), lambda w: LinkWanted(w["target"])),
+    "process": (ProcessKind(), process_wanted),
+    "venv": (VenvKind(), venv_wanted),
+}
+
+
+def planned(kind_name: str, case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the kind says of a case, in the words of a case."""
+    kind, build = KINDS[kind_name]
+    key, want = case["key"], None if case["want"] is None else build(case["want"])
+    seen = kind.read([tuple(row) for row in case["rows"]])[key]
+    change = kind.diff(key, want, seen)
+    if change is None:
+        return {"change": None}
+    assert change.resource == f"{kind.name}:{key}"
+    act: Act = kind.act(key, want, seen)
+    words = {"action": change.action, "why": change.why, "disrupts": change.disrupts, "diff": list(change.diff)}
+    return {
+        "change": words,
+        "puts": {put.name: put.content.decode() for put in act.puts},
+        "guard": act.guard.text + "\n",
+        "act": act.script.text + "\n",
+    }
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
+def test_a_case_is_planned_and_done_as_written(path: Path) -> None:
+    case = YAML(typ="safe").load(path)
+    expected = {name: case[name] for name in ("change", "puts", "guard", "act") if name in case}
+    assert planned(path.parts[-3], case) == expected
+
+
+def test_every_kind_has_cases() -> None:
+    kinds = {path.stem for path in (FOLDER.parents[2] / "playbooks" / "kinds").glob("*.py")} - {"__init__", "places"}
+    assert kinds == set(KINDS) == {path.parts[-3] for path in CASES}
