@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
@@ -89,15 +89,26 @@ class _Draft:
 
 
 def settle_due(
-    settling: Settling, contracts: Iterable[Agreed], accept: str | None = None, only: str | None = None
+    settling: Settling,
+    contracts: Iterable[Agreed],
+    accept: str | None = None,
+    only: str | None = None,
+    skip: Container[tuple[str, str]] = (),
 ) -> Iterator[Settled | Left]:
     """Settle every period that is due, in order; yields what was settled and what was left, not what is already so.
 
     `accept` names the person who accepts figures that need one; `only` is a period's label, all others are passed
-    over. May be killed at any instant, and run twice at once.
+    over. `skip` holds (contract, period) pairs that are not looked at: what was left a moment ago costs as much to
+    compute again as it did then. May be killed at any instant, and run twice at once.
     """
     for agreed in contracts:
-        yield from _settle_contract(settling, agreed, accept, only)
+        with reading(settling.engine) as connection:
+            known = {one.period: one for one in book.latest_settlements(connection, agreed.contract.id)}
+        for period in periods_ended(agreed.contract, settling.now() - settling.grace):
+            wanted = only in {None, period.label} and (agreed.contract.id, period.label) not in skip
+            outcome = _outcome(settling, agreed, period, known.get(period.label), accept) if wanted else None
+            if outcome is not None:
+                yield outcome
 
 
 def settle_again(settling: Settling, agreed: Agreed, label: str, who: str) -> Settled | Left:
@@ -121,36 +132,27 @@ def settle_again(settling: Settling, agreed: Agreed, label: str, who: str) -> Se
     return settled or Left(contract.id, label, "somebody else settled it again at the same moment")
 
 
-def _settle_contract(
-    settling: Settling, agreed: Agreed, accept: str | None, only: str | None
-) -> Iterator[Settled | Left]:
-    contract = agreed.contract
-    with reading(settling.engine) as connection:
-        known = {one.period: one for one in book.latest_settlements(connection, contract.id)}
-    for period in periods_ended(contract, settling.now() - settling.grace):
-        if only is not None and period.label != only:
-            continue
-        settled = known.get(period.label)
-        if settled is not None:
-            yield from _edited(agreed, period, settled)
-            continue
-        try:
-            outcome = _settle(settling, agreed, period, accept)
-        except CrmhostError as error:
-            outcome = Left(contract.id, period.label, str(error), problem=True)
-        if outcome is not None:
-            yield outcome
+def _outcome(
+    settling: Settling, agreed: Agreed, period: Period, known: book.Settlement | None, accept: str | None
+) -> Settled | Left | None:
+    """Settle one period, or say why not; None where it is already so."""
+    if known is not None:
+        return _edited(agreed, period, known)
+    try:
+        return _settle(settling, agreed, period, accept)
+    except CrmhostError as error:
+        return Left(agreed.contract.id, period.label, str(error), problem=True)
 
 
-def _edited(agreed: Agreed, period: Period, settled: book.Settlement) -> Iterator[Left]:
+def _edited(agreed: Agreed, period: Period, settled: book.Settlement) -> Left | None:
     """Say so where the file now has other terms for a period than those that it was settled by."""
     if settled.contract_digest == digest(agreed.raw) or settled.terms_digest == terms_digest(agreed.contract, period):
-        return
+        return None
     reason = (
         "its terms were settled, and the contract file now says something else of them; "
         "put the old terms back and write the new ones as an amendment with its date"
     )
-    yield Left(agreed.contract.id, period.label, reason, problem=True)
+    return Left(agreed.contract.id, period.label, reason, problem=True)
 
 
 def _settle(settling: Settling, agreed: Agreed, period: Period, accept: str | None) -> Settled | Left | None:

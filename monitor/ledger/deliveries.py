@@ -7,7 +7,7 @@ the term: an older date must never arrive after a newer one. A refused note hold
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Engine, Select, and_, exists, or_, select
 from sqlalchemy import Row as SqlRow
@@ -19,7 +19,7 @@ from monitor.ledger.answers import Answer, Rejected, Unknown
 from monitor.ledger.book import log_delivery
 from monitor.ledger.credit import Note, note_from_text
 from monitor.store.database import reading, writing
-from monitor.store.ledger import credits_, disabled_systems, outbox
+from monitor.store.ledger import credits_, delivery_log, disabled_systems, outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,22 @@ def read_row(connection: Connection, credit: int) -> machine.Row | None:
     """Return the outbox row of a credit, or None."""
     found = connection.execute(select(outbox).where(outbox.c.credit == credit)).first()
     return None if found is None else _row(found)
+
+
+class Change(NamedTuple):
+    """One change of an outbox row: when, by whom (`settle`, `worker` or a person), into which state, and why."""
+
+    at: Micros
+    who: str
+    state: str
+    detail: str
+
+
+def history(connection: Connection, credit: int) -> tuple[Change, ...]:
+    """Return every state that the delivery of a credit has been in, oldest first."""
+    log = delivery_log.c
+    query = select(log.at, log.who, log.state, log.detail).where(log.credit == credit).order_by(log.id)
+    return tuple(Change(*row) for row in connection.execute(query))
 
 
 def disabled(connection: Connection) -> dict[str, str]:

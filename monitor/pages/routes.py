@@ -17,10 +17,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from contract.moment import zone
-from monitor.ledger import book, deliveries
 from monitor.pages.render import ListRow, Pages
 from monitor.pages.speech import LANGUAGES, Speech, speech
-from monitor.pages.view import Delivery, statement_view
+from monitor.pages.statement import view_of
 from monitor.shelf import Kept, files_of, find_statement, kept_statements
 from monitor.statement.canonical import Json, NotCanonical, parse_canonical
 from monitor.statement.document import CALENDAR_FILE, CONTRACT_FILE, EVIDENCE_FILE, STATEMENT_FILE
@@ -34,12 +33,12 @@ _TYPES = {
 }
 
 
-def statement_routes(engine: Engine, public_key: str, prefix: str = "/statements") -> list[Route]:
+def statement_routes(engine: Engine, public_key: str | None = None, prefix: str = "/statements") -> list[Route]:
     """Return the routes, all of them GET.
 
     `{prefix}/{contract}` lists a contract's statements, `{prefix}/{contract}/{period}` shows one (`?revision=`,
     `?language=`), and below that lie `statement.json`, `contract.yaml`, `calendar.json` and `evidence.jsonl`.
-    `public_key` is the operator's, for the command that the page shows.
+    `public_key` is the operator's, for the command that the page shows; None leaves a place for it.
     """
     pages = Pages()
 
@@ -71,15 +70,10 @@ def _listing(engine: Engine, pages: Pages, request: Request, prefix: str) -> Res
     return HTMLResponse(pages.statements(str(newest["customer"]), rows, say), headers=dict(pages.headers))
 
 
-def _page(engine: Engine, pages: Pages, request: Request, public_key: str) -> Response:
+def _page(engine: Engine, pages: Pages, request: Request, public_key: str | None) -> Response:
     kept = _asked(engine, request)
     with reading(engine) as connection:
-        files = files_of(connection, kept)
-        credit = book.credit_of_settlement(connection, kept.settlement)
-        sent = None if credit is None else deliveries.read_row(connection, credit.id)
-        gone = credit is not None and book.is_reversed(connection, credit.id)
-    delivery = None if sent is None else Delivery(sent.state, sent.receipt, gone)
-    view = statement_view(kept.raw, files, public_key, delivery, _language(request))
+        view = view_of(connection, kept, public_key, _language(request))
     below = f"{quote(kept.period)}/"
     names = {
         "statement": STATEMENT_FILE,

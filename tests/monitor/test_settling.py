@@ -80,6 +80,14 @@ def test_too_little_known_waits_for_a_person_and_holds_nobody_up(tmp_path: Path)
     assert approved == {"2026-09": "anna", "2026-10": None}
 
 
+def test_what_was_left_a_moment_ago_can_be_passed_over(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.measured(Span("hcm", at("2026-10-01 00:00"), at("2026-11-05 00:00"), "up"))
+    left = {(one.contract, one.period) for one in settle(world) if isinstance(one, Left)}
+    assert left == {("acme", "2026-09")}
+    assert list(settle_due(world.settling, [world.agreed], skip=left)) == []
+
+
 def test_only_the_period_that_was_named_is_settled(tmp_path: Path) -> None:
     assert [one.period for one in settle(World(tmp_path).two_months(), only="2026-10")] == ["2026-10"]
 
