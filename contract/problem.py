@@ -46,11 +46,17 @@ def path_text(path: Path) -> str:
     """Return a place as people write it: `monitor.vantages[1]`."""
     written = ""
     for part in path:
-        written += f"[{part}]" if isinstance(part, int) else f".{part}" if written else part
+        written += f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" if written else _shown(part)
     return written
 
 
 def quoted(text: str) -> str:
     """Return a text from a file as it can be shown: short, on one line, without control characters."""
-    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text)
-    return f"'{shown[:60]}…'" if len(shown) > 60 else f"'{shown}'"
+    return f"'{_shown(text)}'"
+
+
+def _shown(text: str) -> str:
+    shown = "".join(
+        c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text[:61]
+    )
+    return f"{shown[:60]}…" if len(shown) > 60 else shown

@@ -182,10 +182,15 @@ class _Reader:
         if depth >= MAX_DEPTH:
             raise _Unreadable(line, f"more than {MAX_DEPTH} levels", "a contract has no such depth: flatten it")
         if name == "AliasEvent":
-            self.report(line, path, f"the alias '*{event.anchor}'", "contracts have no aliases: write the value itself")
+            self.report(
+                line,
+                path,
+                f"the alias {quoted(f'*{event.anchor}')}",
+                "contracts have no aliases: write the value itself",
+            )
             return Scalar("", line)
         if event.anchor is not None:
-            self.report(line, path, f"the anchor '&{event.anchor}'", "contracts have no anchors: delete it")
+            self.report(line, path, f"the anchor {quoted(f'&{event.anchor}')}", "contracts have no anchors: delete it")
         if event.tag is not None and str(event.tag) != "!":
             self.report(line, path, f"the tag {quoted(str(event.tag))}", "contracts have no tags: delete it")
         if name == "MappingStartEvent":

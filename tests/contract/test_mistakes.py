@@ -83,6 +83,12 @@ def test_what_a_file_says_is_escaped_in_messages() -> None:
     assert problem.found == "'\\x1b[31mred'"
 
 
+def test_a_key_is_escaped_in_the_place_too() -> None:
+    text = HEAD + '"\\e[31mred\\nkey": 1\n'
+    (problem,) = parse(text.encode(), "acme.yaml").errors
+    assert str(problem).startswith("acme.yaml:5: \\x1b[31mred\\x0akey: found the unknown key '\\x1b[31mred\\x0akey'; ")
+
+
 def test_an_amendment_is_not_blamed_for_what_was_wrong_before_it() -> None:
     text = HEAD + "sla: {availability: 101 %, period: {every: month, timezone: UTC}}\n"
     text += "amendments: [{from: 2026-07-01, sla: {unknown: up}}]\n"
