@@ -28,6 +28,8 @@ _INSTANT = re.compile(
 )
 _OFFSET = re.compile(r"UTC(?:([+-])([0-9]{2}):([0-9]{2}))?")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
+_MACHINE_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+"""Names that mean another zone on another machine; `right/` counts leap seconds, which UTC microseconds do not."""
 DATE = "write a date or an instant with its offset, as in 2026-02-01 or 2026-02-01T00:00:00+07:00"
 INSTANT = "write an instant with its offset, as in 2026-02-01T00:00:00+07:00"
 ZONE = "write an IANA time zone, as in Asia/Ho_Chi_Minh"
@@ -131,7 +133,7 @@ def zone(name: str) -> tzinfo:
     if match := _OFFSET.fullmatch(name):
         sign = -1 if match[1] == "-" else 1
         return timezone(sign * timedelta(hours=int(match[2] or 0), minutes=int(match[3] or 0)))
-    if not _ZONE.fullmatch(name):
+    if not _ZONE.fullmatch(name) or name in _MACHINE_ZONES or name.startswith(("posix/", "right/")):
         raise ValueError(f"no such time zone: {name}")
     try:
         return ZoneInfo(name)

@@ -189,7 +189,9 @@ def test_what_is_no_path_is_refused(written: str) -> None:
         http_path(written)
 
 
-@pytest.mark.parametrize("name", ["Mars/Olympus", "../UTC", "/etc/localtime", "UTC+7", ""])
+@pytest.mark.parametrize(
+    "name", ["Mars/Olympus", "../UTC", "/etc/localtime", "UTC+7", "localtime", "right/UTC", "Asia", ""]
+)
 def test_what_is_no_zone_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="no such time zone"):
         zone(name)

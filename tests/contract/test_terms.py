@@ -61,6 +61,15 @@ def test_a_jalali_contract_year_is_a_jalali_year() -> None:
     assert year == (instant("2026-03-20T20:30:00Z"), instant("2027-03-20T20:30:00Z"))
 
 
+@pytest.mark.parametrize("lasts", ["100 years", "1200 months", "100 jalali-years", "1200 jalali-months", "36525 days"])
+@pytest.mark.parametrize("name", ["Pacific/Apia", "Asia/Tehran", "America/Havana"])
+def test_the_latest_and_longest_term_still_ends(lasts: str, name: str) -> None:
+    limits = bounds(Term.model_validate({"accepted": "2099-12-31", "lasts": lasts}), MonthPeriod(timezone=name))
+    assert limits is not None
+    assert limits[1] is not None
+    assert 99.9 < (limits[1] - limits[0]) / (365.2425 * 86_400_000_000) < 100.1
+
+
 def test_before_the_term_there_is_no_contract_year() -> None:
     term = Term.model_validate({"accepted": "2026-02-01"})
     assert contract_year(term, MonthPeriod(timezone="UTC"), instant("2026-01-31T00:00:00Z")) is None
