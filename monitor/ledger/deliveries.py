@@ -18,6 +18,7 @@ from monitor.ledger import outbox as machine
 from monitor.ledger.answers import Answer, Rejected, Unknown
 from monitor.ledger.book import log_delivery
 from monitor.ledger.credit import Note, note_from_text
+from monitor.ledger.schedule import LATE_AFTER
 from monitor.store.database import reading, writing
 from monitor.store.ledger import credits_, delivery_log, disabled_systems, outbox
 
@@ -130,6 +131,38 @@ def history(connection: Connection, credit: int) -> tuple[Change, ...]:
     log = delivery_log.c
     query = select(log.at, log.who, log.state, log.detail).where(log.credit == credit).order_by(log.id)
     return tuple(Change(*row) for row in connection.execute(query))
+
+
+class Trouble(NamedTuple):
+    """A note that a person should look at: its credit, its key, and what is the matter."""
+
+    credit: int
+    key: str
+    reason: str
+
+
+def troubles(connection: Connection, systems: frozenset[str]) -> tuple[Trouble, ...]:
+    """Return the notes that will not arrive by themselves, or are late; `systems` are those that are set up."""
+    closed = disabled(connection)
+    query = select(outbox, credits_.c.key).join(credits_, credits_.c.id == outbox.c.credit)
+    found = []
+    for row in connection.execute(query.where(outbox.c.state != "confirmed").order_by(outbox.c.credit)):
+        reason = _trouble(_row(row), row.system, systems, closed)
+        if reason is not None:
+            found.append(Trouble(row.credit, row.key, reason))
+    return tuple(found)
+
+
+def _trouble(row: machine.Row, system: str, systems: frozenset[str], closed: dict[str, str]) -> str | None:
+    if row.state == "refused":
+        return None if row.last_error == machine.WITHDRAWN else f"refused: {row.last_error}"
+    if system not in systems:
+        return f"no billing system `{system}` is set up"
+    if system in closed:
+        return f"nothing is sent to `{system}`: {closed[system]}"
+    if row.attempts >= LATE_AFTER:
+        return f"tried {row.attempts} times: {row.last_error}"
+    return None
 
 
 def disabled(connection: Connection) -> dict[str, str]:
