@@ -19,11 +19,13 @@ from monitor.accounts import Accounts
 from monitor.billing.adapter import Adapter
 from monitor.billing.delivery import deliver_due
 from monitor.clock import SystemClock
-from monitor.metrics import make_registry
+from monitor.ledger.deliveries import troubles
+from monitor.metrics import Exposition
 from monitor.post import watched_from
 from monitor.running import RunningPeriods
 from monitor.server import Server, make_app
 from monitor.settling import Agreed, Left, Settling, settle_due
+from monitor.store.database import reading
 from monitor.store.lock import only_monitor
 from monitor.watch import Options, Watch
 
@@ -72,6 +74,7 @@ class Office:
         self._log = log
         self._said: set[tuple[str, str, str]] = set()
         self.trouble: str | None = None
+        self.public_key = work.key.public
 
     def work_until(self, stopping: threading.Event) -> None:
         """Take turns until told to stop. A turn that fails is logged, shown, and tried again."""
@@ -93,13 +96,20 @@ class Office:
                 self._log.info("settled", contract=outcome.contract, period=outcome.period, credit=outcome.credit)
         for one in deliver_due(self._work.engine, self._systems, now):
             self._log.info("delivery", key=one.key, system=one.system, state=one.state, detail=one.detail)
+        with reading(self._work.engine) as connection:
+            for trouble in troubles(connection, frozenset(self._systems)):
+                if self._first((trouble.key, "", trouble.reason)):
+                    self._log.warning("a credit needs a person", key=trouble.key, reason=trouble.reason)
 
     def _left(self, left: Left) -> None:
         """Log what waits for a person once, not at every turn."""
-        what = (left.contract, left.period, left.reason)
-        if what not in self._said:
-            self._said.add(what)
+        if self._first((left.contract, left.period, left.reason)):
             self._log.warning("not settled", contract=left.contract, period=left.period, reason=left.reason)
+
+    def _first(self, what: tuple[str, str, str]) -> bool:
+        new = what not in self._said
+        self._said.add(what)
+        return new
 
     def _trouble(self, text: str) -> None:
         if text != self.trouble:
@@ -134,13 +144,14 @@ def _serving(
 
     contracts = [fleet.contract(name) for name in fleet.names()]
     periods = RunningPeriods(engine, SystemClock(), contracts)
-    registry = make_registry(Accounts(watch, engine, periods))
+    exposition = Exposition(Accounts(watch, engine, SystemClock(), periods))
 
-    def troubles() -> list[str]:
+    def unwell() -> list[str]:
         found = [] if watch.alive else ["the monitor does not probe"]
         return [*found, *([office.trouble] if office.trouble else [])]
 
-    server = Server(make_app(registry, troubles, statement_routes(engine)), *address)
+    pages = statement_routes(engine, office.public_key)
+    server = Server(make_app(exposition, unwell, pages), *address)
     server.start()
     log.info("listening", metrics=f"{server.url}metrics")
     try:

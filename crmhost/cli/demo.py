@@ -74,7 +74,7 @@ def _show(narrator: Narrator, story: Story, ending: Ending, *, keep: bool) -> No
                 ("the CRM", f"{story.url}, user admin"),
                 ("its password", f"cd {story.scene.commands.fleet} && {_password(story)}"),
                 ("metrics", story.metrics),
-                ("statement", f"{story.metrics.removesuffix('metrics')}statements/"),
+                ("statements", f"{story.metrics.removesuffix('metrics')}statements/demo"),
                 ("stop", "Ctrl-C"),
             ]
         )

@@ -19,9 +19,8 @@ from crmhost.output import json_line
 @as_json
 def command(name: str, period: str, as_json: bool, revision: int | None, out: Path | None) -> None:
     """Write the statement, the evidence, the contract and the calendar, so that anybody can verify it offline."""
-    from monitor.pages.statement import page_of
-
     from crmhost.ledger import open_store
+    from monitor.pages.statement import page_of
     from monitor.shelf import export, find_statement
     from monitor.store.database import reading
 
@@ -32,7 +31,7 @@ def command(name: str, period: str, as_json: bool, revision: int | None, out: Pa
         if kept is None:
             raise CrmhostError(f"{name} {period}: there is no statement", "It is made when the period is settled.")
         path = export(connection, kept, folder)
-        page = page_of(connection, kept)
+        page = page_of(connection, kept, fleet.settings.statement_key)
     (folder / "statement.html").write_text(page, encoding="utf-8")
     key = fleet.settings.statement_key or ""
     if as_json:
