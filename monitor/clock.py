@@ -28,7 +28,11 @@ class Clock(Protocol):
     """Where time comes from."""
 
     def read(self) -> Reading:
-        """Both clocks at the same instant."""
+        """Read both clocks at the same instant."""
+        ...
+
+    def steady(self) -> Micros:
+        """Read the steady one alone, which costs a tenth."""
         ...
 
 
@@ -44,6 +48,10 @@ class SystemClock:
             if after - before < 1_000_000:
                 break
         return Reading(wall // 1000, (before + after) // 2000)
+
+    def steady(self) -> Micros:
+        """Read the steady clock."""
+        return time.monotonic_ns() // 1000
 
 
 def step_between(earlier: Reading, later: Reading) -> Micros:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from contract.model import Contract, Micros
 from contract.model import Monitor as MonitorTerms
@@ -59,8 +59,8 @@ class Seen:
 class Post:
     """All that the probing thread keeps of one contract.
 
-    `began` is when its probe began, by the steady clock. `seen` is never changed, only replaced: other threads may
-    read it at any time, and what they read belongs together.
+    `began` is when its probe began, by the steady clock. `seen` is never changed, only replaced (`show`): other
+    threads may read it at any time, and what they read belongs together.
     """
 
     request: Request
@@ -70,41 +70,54 @@ class Post:
     seen: Seen
     busy: bool = False
     began: Micros = 0
-
-    def skip(self, rounds: int) -> None:
-        """Count rounds that were not probed."""
-        if rounds:
-            self.seen = replace(self.seen, skipped=self.seen.skipped + rounds)
+    down_since: Micros | None = None
+    last: Outcome | None = None
+    certificate_expires: Micros | None = None
+    probes: int = 0
+    failed: int = 0
+    reasons: tuple[tuple[str, int], ...] = ()
+    skipped: int = 0
+    unrecorded: int = 0
 
     def count(self, outcome: Outcome, *, void: bool) -> None:
         """Count a probe; a void one says nothing of the service."""
-        seen = self.seen
-        reasons = seen.reasons
+        self.last = outcome
+        self.certificate_expires = outcome.certificate_expires or self.certificate_expires
+        self.probes += 1
+        if void:
+            self.unrecorded += 1
         if outcome.reason is not None:
-            numbers = dict(reasons)
+            self.failed += 1
+            numbers = dict(self.reasons)
             numbers[outcome.reason] = numbers.get(outcome.reason, 0) + 1
-            reasons = tuple(numbers.items())
-        self.seen = replace(
-            seen,
-            last=outcome,
-            phases=outcome.phases if outcome.hops else None,
-            certificate_expires=outcome.certificate_expires or seen.certificate_expires,
-            probes=seen.probes + 1,
-            failed=seen.failed + (0 if outcome.ok else 1),
-            reasons=reasons,
-            unrecorded=seen.unrecorded + (1 if void else 0),
-        )
+            self.reasons = tuple(numbers.items())
 
     def learn(self, observer: span.Observer, pieces: tuple[span.Span, ...]) -> None:
-        """Take over what is known now, and what became known by the last result."""
-        since = self.seen.down_since
+        """Take over what is known now, and what became known by the last result; show it."""
         if observer.state != "down":
-            since = None
-        elif since is None:
-            since = next((piece.start for piece in pieces if piece.state == "down"), observer.known_until)
+            self.down_since = None
+        elif self.down_since is None:
+            self.down_since = next((piece.start for piece in pieces if piece.state == "down"), observer.known_until)
         self.observer = observer
-        held_until = observer.last_end + self.rules.reach
-        self.seen = replace(self.seen, state=observer.state, held_until=held_until, down_since=since)
+        self.show()
+
+    def show(self) -> None:
+        """Let others see what there is now."""
+        last = self.last
+        self.seen = Seen(
+            self.seen.contract,
+            self.observer.state,
+            self.observer.last_end + self.rules.reach,
+            self.down_since,
+            last,
+            last.phases if last is not None and last.hops else None,
+            self.certificate_expires,
+            self.probes,
+            self.failed,
+            self.reasons,
+            self.skipped,
+            self.unrecorded,
+        )
 
 
 def make_post(one: Watched, vantage: str) -> Post:

@@ -118,14 +118,14 @@ class Watch:
                     self._begin(due)
                 next_due = schedule.next_due()
                 until = beat if next_due is None else min(beat, next_due)
-                outcomes = self._client.wait(max(0, until - self._clock.read().steady))
+                outcomes = self._client.wait(max(0, until - self._clock.steady()))
                 self._tick(until)
                 for outcome in outcomes:
                     self._take(outcome)
                 if now.steady >= beat:
                     beat = now.steady + self._options.beat
                     self._park_lapsed(now.wall)
-                    self._writer.put(self._recorder.drain())
+                    self._writer.put(self._recorder.beat())
                 elif self._recorder.waiting:
                     self._writer.put(self._recorder.drain())
         self._finish()
@@ -155,7 +155,10 @@ class Watch:
     def _begin(self, due: Due) -> None:
         post = self._posts[due.name]
         full = len(self._client) >= self._most
-        post.skip(due.skipped + (1 if post.busy or full else 0))
+        skipped = due.skipped + (1 if post.busy or full else 0)
+        if skipped:
+            post.skipped += skipped
+            post.show()
         if not post.busy and not full:
             post.busy, post.began = True, self._read.steady
             self._client.start(post.request)
@@ -184,6 +187,7 @@ class Watch:
         post.count(outcome, void=void)
         if void:
             self._recorder.take(outcome.name, (), None)
+            post.show()
             return
         result = span.ProbeResult(outcome.at_start, outcome.at_end, outcome.ok, outcome.reason or "", control_ok)
         self._record(outcome.name, post, *span.observe(post.rules, post.observer, result))
@@ -205,7 +209,7 @@ class Watch:
         for contract, post in self._posts.items():
             until = now.after(post.began) if post.busy else now.wall
             self._record(contract, post, *span.finish(post.rules, post.observer, until))
-        self._writer.put(self._recorder.drain())
+        self._writer.put(self._recorder.beat())
 
 
 def _most_at_once() -> int:

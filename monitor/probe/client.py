@@ -1,4 +1,4 @@
-"""Many probes at once in one thread: libcurl's multi interface over a selector. No asyncio, no thread a probe.
+"""Many probes at once in one thread: libcurl's multi interface over poll(2). No asyncio, no thread a probe.
 
 `start` begins a probe, `wait` lets them all go on for a while and returns what has ended. Both belong to one thread;
 only `wake` may be called from another. A failed probe is an Outcome like any other; nothing here raises for one.
@@ -7,7 +7,7 @@ only `wake` may be called from another. A failed probe is an Outcome like any ot
 from __future__ import annotations
 
 import contextlib
-import selectors
+import select
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,12 @@ from monitor.probe.redirect import REDIRECTS, next_url
 from monitor.probe.result import Hop, Outcome, Request
 
 _MOST_DETAIL = 200
+_BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
+_EVENTS = {
+    pycurl.POLL_IN: select.POLLIN,
+    pycurl.POLL_OUT: select.POLLOUT,
+    pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
+}
 
 
 @dataclass(slots=True)
@@ -46,11 +52,12 @@ class Client:
         self._flights: dict[pycurl.Curl, _Flight] = {}
         self._ended: list[Outcome] = []
         self._timer: Micros | None = None
-        self._selector = selectors.DefaultSelector()
+        self._poll = select.poll()
+        self._watched: set[int] = set()
         self._alarm, self._wake = socket.socketpair()
         for end in (self._alarm, self._wake):
             end.settimeout(0)
-        self._selector.register(self._alarm, selectors.EVENT_READ)
+        self._poll.register(self._alarm, select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
@@ -72,12 +79,14 @@ class Client:
 
     def wait(self, most: Micros) -> list[Outcome]:
         """Let the probes go on until one has ended, `wake` is called, or `most` microseconds have passed."""
-        deadline = self._clock.read().steady + most
-        while not self._ended:
-            now = self._clock.read().steady
+        now = self._clock.steady()
+        deadline = now + most
+        woken = False
+        while not self._ended and not woken:
             until = deadline if self._timer is None else min(deadline, self._timer)
-            woken = self._turn(max(0, until - now) / 1_000_000)
-            if woken or self._clock.read().steady >= deadline:
+            woken = self._turn(max(0, until - now))
+            now = self._clock.steady()
+            if now >= deadline:
                 break
         ended, self._ended = self._ended, []
         return ended
@@ -94,22 +103,22 @@ class Client:
             handle.close()
         self._flights.clear()
         self._multi.close()
-        self._selector.close()
         self._alarm.close()
         self._wake.close()
 
-    def _turn(self, seconds: float) -> bool:
+    def _turn(self, most: Micros) -> bool:
         """One round of the loop; whether it was woken."""
         woken = False
-        for key, events in self._selector.select(seconds):
-            if key.fileobj is self._alarm:
+        for descriptor, events in self._poll.poll(-(-most // 1000)):
+            if descriptor == self._alarm.fileno():
                 woken = True
                 self._alarm.recv(4096)
                 continue
-            bits = pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0
-            bits |= pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
-            self._multi.socket_action(key.fd, bits)
-        if self._timer is not None and self._clock.read().steady >= self._timer:
+            bits = pycurl.CSELECT_IN if events & select.POLLIN else 0
+            bits |= pycurl.CSELECT_OUT if events & select.POLLOUT else 0
+            bits |= pycurl.CSELECT_ERR if events & _BROKEN else 0
+            self._multi.socket_action(descriptor, bits)
+        if self._timer is not None and self._clock.steady() >= self._timer:
             self._timer = None
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         self._collect()
@@ -158,7 +167,7 @@ class Client:
         if isinstance(target, Reason):
             self._finish(flight, target, f"redirected to {location}")
             return
-        spent = self._clock.read().steady - flight.began.steady
+        spent = self._clock.steady() - flight.began.steady
         if spent >= flight.request.timeout:
             self._finish(flight, Reason.TIMEOUT, f"the time ran out before {target}")
             return
@@ -178,7 +187,7 @@ class Client:
         return None, ""
 
     def _finish(self, flight: _Flight, reason: str | None, detail: str) -> None:
-        end = flight.began.after(self._clock.read().steady)
+        end = flight.began.after(self._clock.steady())
         printable = "".join(character if character.isprintable() else "�" for character in detail[:_MOST_DETAIL])
         self._ended.append(
             Outcome(
@@ -192,17 +201,16 @@ class Client:
         )
 
     def _on_socket(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        with contextlib.suppress(KeyError, ValueError):  # not registered yet, or closed already
-            self._selector.unregister(descriptor)
-        if what == pycurl.POLL_REMOVE:
-            return
-        events = selectors.EVENT_READ if what in {pycurl.POLL_IN, pycurl.POLL_INOUT} else 0
-        events |= selectors.EVENT_WRITE if what in {pycurl.POLL_OUT, pycurl.POLL_INOUT} else 0
+        events = _EVENTS.get(what, 0)
         if events:
-            self._selector.register(descriptor, events)
+            self._poll.register(descriptor, events)
+            self._watched.add(descriptor)
+        elif descriptor in self._watched:
+            self._poll.unregister(descriptor)
+            self._watched.discard(descriptor)
 
     def _on_timer(self, milliseconds: int) -> None:
-        self._timer = None if milliseconds < 0 else self._clock.read().steady + milliseconds * 1000
+        self._timer = None if milliseconds < 0 else self._clock.steady() + milliseconds * 1000
 
 
 def _leads_on(request: Request, hop: Hop) -> bool:

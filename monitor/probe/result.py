@@ -78,6 +78,8 @@ class Outcome:
     @property
     def phases(self) -> Phases:
         """The sums of the phases over the hops; None where no hop had the phase."""
+        if len(self.hops) == 1:
+            return self.hops[0].phases
 
         def total(values: Iterable[Micros | None]) -> Micros | None:
             known = [value for value in values if value is not None]

@@ -26,6 +26,7 @@ class Recorder:
         self._vantage = vantage
         self._tails: dict[str, _Tail] = {}
         self._rows: dict[tuple[str, Micros], Row] = {}
+        self._beats: dict[Micros, Micros] = {}
 
     @property
     def waiting(self) -> bool:
@@ -40,24 +41,45 @@ class Recorder:
         for piece in pieces:
             self._append(contract, piece)
         tail = self._tails.get(contract)
-        if tail is not None and (tail.pace != pace or (pieces and pace is None)):
+        if tail is not None and tail.pace != pace:
             self._keep(contract, _Tail(tail.span, pace))
 
-    def drain(self) -> Batch:
-        """Hand over what is to be written, and how far each pace's running spans are known."""
-        beats: dict[Micros, Micros] = {}
+    def beat(self) -> Batch:
+        """Hand over what is to be written, and how far each pace's running spans are known now."""
+        self._beats = {}
         for tail in self._tails.values():
             if tail.pace is not None:
-                beats[tail.pace] = min(beats.get(tail.pace, tail.span.end), tail.span.end)
-        batch = Batch(self._vantage, self._rows, beats)
+                self._reach(tail.pace, tail.span.end)
+        return self.drain()
+
+    def drain(self) -> Batch:
+        """Hand over what is to be written, and how far each pace's running spans were known at the last beat.
+
+        A span that began to run since then, and is known less far, holds its pace back until the next one.
+        """
+        rows = {key: self._current(row) for key, row in self._rows.items()}
+        for row in rows.values():
+            if row.pace is not None:
+                self._reach(row.pace, row.span.end)
         self._rows = {}
-        return batch
+        return Batch(self._vantage, rows, dict(self._beats))
+
+    def _current(self, row: Row) -> Row:
+        """Take what has been added to a row's span since it was put down."""
+        tail = self._tails[row.contract]
+        return Row(row.contract, tail.span, tail.pace) if tail.span.start == row.span.start else row
+
+    def _reach(self, pace: Micros, until: Micros) -> None:
+        self._beats[pace] = min(self._beats.get(pace, until), until)
 
     def _append(self, contract: str, piece: Span) -> None:
         tail = self._tails.get(contract)
         longer = lengthened(tail.span, piece) if tail is not None else None
         if tail is not None and longer is not None:
-            self._tails[contract] = _Tail(longer, tail.pace)
+            if tail.pace is None:
+                self._keep(contract, _Tail(longer, None))
+            else:
+                self._tails[contract] = _Tail(longer, tail.pace)
             return
         if tail is not None and tail.pace is not None:
             self._keep(contract, _Tail(tail.span, None))

@@ -18,6 +18,9 @@ from monitor.store.spans import Batch, write
 
 RETRY_SECONDS = 1.0
 
+LINGER_SECONDS = 0.05
+"""How long a batch waits for others: when a thousand services fall at once, that is twenty commits a second."""
+
 
 class Log(Protocol):
     """What is needed of a structured logger."""
@@ -65,6 +68,8 @@ class Writer:
     def _next(self) -> tuple[Batch | None, bool]:
         """Wait for a batch and join to it all that wait; the second value is whether more will come."""
         batch = self._queue.get()
+        if batch is not None:
+            self._closing.wait(LINGER_SECONDS)
         joined: Batch | None = batch
         while batch is not None and not self._queue.empty():
             batch = self._queue.get()

@@ -51,6 +51,9 @@ class SetClock:
         now = SystemClock().read()
         return Reading(now.wall + self.ahead, now.steady + self.stopped)
 
+    def steady(self) -> int:
+        return SystemClock().steady() + self.stopped
+
 
 def now() -> int:
     return time.time_ns() // 1000
