@@ -92,11 +92,18 @@ def _majority(fields: dict[str, Any]) -> int:
     return len(fields.get("vantages", ())) // 2 + 1
 
 
+def _patience(fields: dict[str, Any]) -> Micros:
+    interval: Micros = fields.get("interval", 10_000_000)
+    return min(10_000_000, interval)
+
+
 class Monitor(Model):
     """How the promise is measured; `quorum` is more than half of the vantages where the file has none."""
 
     interval: SomeDuration = Field(60_000_000, description="From one probe to the next")
-    timeout: SomeDuration = Field(10_000_000, description="How long an answer is waited for")
+    timeout: SomeDuration = Field(
+        default_factory=_patience, description="How long an answer is waited for; absent: 10 s, at most the interval"
+    )
     confirm: Confirm = Field(2, description="So many failures in a row are an outage")
     path: HttpPath = Field("/", description="The page that is asked for, under the CRM's URL")
     expect: Expect = Field(default_factory=Expect, description="What a good answer looks like")

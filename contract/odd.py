@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from contract.duration import HOUR, CalendarDuration
+from contract.duration import HOUR, CalendarDuration, duration_text
 from contract.explain import Finding
 from contract.moment import first_instant, zone
 from contract.sections import Sections
@@ -26,6 +26,8 @@ def _all(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str |
     elif "sla" not in sections.broken:
         yield (), "add 'sla:' when availability is promised", "no 'sla', so nothing is judged"
     yield from _around(sections)
+    yield from _cycles(sections)
+    yield from _dates(sections)
     yield from _term(sections)
 
 
@@ -119,11 +121,38 @@ def _around(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, st
     credit = sections.sla.credit if sections.sla is not None else None
     if credit is not None and sections.billing is None and "billing" not in sections.broken:
         yield ("sla", "credit"), "add 'billing: {system: webhook, account: …}'", "credit that is delivered nowhere"
-    if crm is not None and crm.url.startswith("http:") and not _is_loopback(crm.url):
+    encrypt = sections.data_protection.encrypt if sections.data_protection is not None else None
+    if crm is not None and crm.url.startswith("http:") and encrypt is not None and encrypt.in_transit:
+        yield ("crm", "url"), "data-protection promises encryption in transit: write an https URL", None
+    elif crm is not None and crm.url.startswith("http:") and not _is_loopback(crm.url):
         yield ("crm", "url"), "passwords travel unencrypted: write an https URL", None
     support = sections.support
     if support is not None and support.complaint is not None and not support.complaint.sends:
         yield ("support", "complaint", "sends"), "nothing is sent back: write [result, plan]", None
+
+
+def _cycles(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str | None]]:
+    sla, monitor = sections.sla, sections.monitor
+    if sla is None or not isinstance(sla.period, CyclePeriod):
+        return
+    if monitor is not None and sla.period.every < monitor.interval:
+        interval = duration_text(monitor.interval)
+        yield ("sla", "period", "every"), f"some periods have no probe: write at least the interval, {interval}", None
+    fee = sections.billing.fee if sections.billing is not None else None
+    if fee is not None and fee.every == "month":
+        yield (
+            ("billing", "fee", "every"),
+            "the periods are cycles, not months: write 'every: period' and a cycle's price",
+            None,
+        )
+
+
+def _dates(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str | None]]:
+    term = sections.term
+    if term is not None and term.accepted is not None and term.signed is None:
+        yield ("term", "accepted"), "add 'signed': nothing is deployed before it", "'accepted' without 'signed'"
+    if term is not None and term.renewal_notice is not None and term.lasts is None:
+        yield ("term", "renewal-notice"), "add 'lasts', as in 'lasts: 1 year'", "a notice of an end that is not there"
 
 
 def _is_loopback(url: str) -> bool:

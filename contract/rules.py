@@ -28,7 +28,7 @@ Rule = Callable[[Sections], Iterator[Finding]]
 
 def check(sections: Sections) -> Iterator[Finding]:
     """Yield what is wrong between values that could be read, what is odd, and what is not kept yet."""
-    for rule in (_vantages, _timing, _tiers, _credit, _fee, _billing, _dates, _term, _crm, _installation, _holidays):
+    for rule in (_vantages, _timing, _tiers, _credit, _billing, _dates, _term, _crm, _installation, _holidays):
         yield from rule(sections)
     yield from odd.check(sections)
     yield from unkept.check(sections)
@@ -63,14 +63,8 @@ def _timing(sections: Sections) -> Iterator[Finding]:
         )
     if monitor is not None and monitor.interval < _SHORTEST_INTERVAL:
         yield Finding(("monitor", "interval"), f"write at least {duration_text(_SHORTEST_INTERVAL)}")
-    if sla is not None and isinstance(sla.period, CyclePeriod):
-        if sla.period.every < SECOND:
-            yield Finding(("sla", "period", "every"), "write at least 1 s")
-        elif monitor is not None and sla.period.every < monitor.interval:
-            remedy = (
-                f"write at least the monitor's interval, {duration_text(monitor.interval)}: each period needs a probe"
-            )
-            yield Finding(("sla", "period", "every"), remedy)
+    if sla is not None and isinstance(sla.period, CyclePeriod) and sla.period.every < SECOND:
+        yield Finding(("sla", "period", "every"), "write at least 1 s")
 
 
 def _tiers(sections: Sections) -> Iterator[Finding]:
@@ -123,17 +117,6 @@ def _minimum(credit: Credit, fee: Fee | None) -> Iterator[Finding]:
         yield Finding(path, f"the fee is in {fee.amount.currency}: write the minimum in it too")
 
 
-def _fee(sections: Sections) -> Iterator[Finding]:
-    fee = sections.billing.fee if sections.billing is not None else None
-    if (
-        fee is not None
-        and fee.every == "month"
-        and sections.sla is not None
-        and isinstance(sections.sla.period, CyclePeriod)
-    ):
-        yield Finding(("billing", "fee", "every"), "the SLA's periods are cycles, not months: write 'every: period'")
-
-
 def _billing(sections: Sections) -> Iterator[Finding]:
     billing = sections.billing
     if billing is None or billing.system in SYSTEMS:
@@ -153,12 +136,7 @@ def _billing(sections: Sections) -> Iterator[Finding]:
 def _dates(sections: Sections) -> Iterator[Finding]:
     """Yield dates of the term in an order that cannot be."""
     term, sla = sections.term, sections.sla
-    if term is None or term.accepted is None:
-        return
-    if term.signed is None:
-        yield Finding(
-            ("term", "accepted"), "add 'signed': what was not signed cannot be accepted", "'accepted' without 'signed'"
-        )
+    if term is None or term.accepted is None or term.signed is None:
         return
     local = zone(sla.period.timezone if sla is not None else "UTC")
     if first_instant(term.accepted, local) < first_instant(term.signed, local):
@@ -171,10 +149,6 @@ def _term(sections: Sections) -> Iterator[Finding]:
     term, sla = sections.term, sections.sla
     if term is None:
         return
-    if term.renewal_notice is not None and term.lasts is None:
-        yield Finding(
-            ("term", "renewal-notice"), "add 'lasts', as in 'lasts: 1 year'", "a notice of an end that is not there"
-        )
     local = zone(sla.period.timezone if sla is not None else "UTC")
     begins = term.starts or term.accepted
     if begins is None or term.lasts is None:
@@ -187,13 +161,11 @@ def _term(sections: Sections) -> Iterator[Finding]:
 
 
 def _crm(sections: Sections) -> Iterator[Finding]:
-    crm, target, data = sections.crm, sections.target, sections.data_protection
+    crm, target = sections.crm, sections.target
     if crm is None:
         return
     if target is not None and target.kind != "saas" and not crm.version:
         yield Finding(("crm",), "add it, as in 'version: 2.8.6'", "no 'version'")
-    if data is not None and data.encrypt is not None and data.encrypt.in_transit and crm.url.startswith("http:"):
-        yield Finding(("crm", "url"), "data-protection promises encryption in transit: write an https URL")
 
 
 def _installation(sections: Sections) -> Iterator[Finding]:

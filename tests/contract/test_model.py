@@ -44,6 +44,12 @@ def test_the_quorum_is_more_than_half_where_nothing_is_said(count: int, quorum: 
     assert Monitor(vantages=tuple(f"v{number}" for number in range(count))).quorum == quorum
 
 
+def test_an_answer_is_waited_for_no_longer_than_the_interval_where_nothing_is_said() -> None:
+    assert Monitor().timeout == 10_000_000
+    assert Monitor(interval=1_000_000).timeout == 1_000_000
+    assert contract_of(HEAD + "monitor: {interval: 2 s}\n").monitor.timeout == 2_000_000
+
+
 def test_the_whole_grammar_of_the_sla() -> None:
     text = HEAD + (
         "sla:\n"
