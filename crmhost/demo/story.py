@@ -19,10 +19,13 @@ from crmhost.demo.narrator import Narrator
 from crmhost.demo.outage import Outage, Poll
 from crmhost.demo.scene import Scene
 
-CYCLE = 40
-"""Seconds of the accounting period that the contract of the story has: a legal contract, only a short one."""
-LEAD = 6
-"""Seconds from the acceptance to the first period, in which the monitor starts."""
+CYCLE, LONG_CYCLE = 40, 60
+"""Seconds of the accounting period that the contract of the story has: a legal contract, only a short one. The long
+one is for machines on which a command takes longer than SLOW."""
+SLOW = 2.0
+"""Seconds."""
+LEAD = 4.0
+"""Seconds from the acceptance to the first period, beside twice those that a command takes: the monitor starts in it."""
 BEFORE = 6.0
 """Seconds of the period before the CRM is killed."""
 DOWN = 5.0
@@ -61,6 +64,7 @@ class Story:
         self.url = f"http://127.0.0.1:{scene.site}/"
         self.metrics = f"http://127.0.0.1:{scene.metrics}/metrics"
         self.statement = Path()
+        self.cycle = CYCLE
 
     def tell(self) -> Ending:
         """Tell the story to its end; raises CrmhostError where it goes wrong."""
@@ -69,7 +73,7 @@ class Story:
         login = self._log_in()
         begins = self._accept()
         outage = self._break_and_mend(begins)
-        credit = self._wait_for_credit(begins + timedelta(seconds=CYCLE))
+        credit = self._wait_for_credit(begins + timedelta(seconds=self.cycle))
         figures, verified = self._verify(begins)
         return Ending(
             version=1,
@@ -93,7 +97,8 @@ class Story:
                 *("--set", f"ssh.key={scene.host.key_file}"),
             )
             scene.commands.run("secrets", "set", "_fleet", "billing-webhook", given=scene.receiver_secret)
-            self._write_contract()
+            today = datetime.now(UTC).date()
+            self._write_contract(f"term.signed={today}", f"sla.period.from={today}T00:00:00Z")
             scene.commands.run("check")
             self.narrator.say(
                 f"{scene.commands.fleet}/contracts/demo.yaml promises 98 %, and three times the lost time"
@@ -107,9 +112,9 @@ class Story:
             "sla.credit.unit=service-time",
             "sla.credit.formula.multiplier=3",
             "sla.credit.formula.of=downtime",
-            f"sla.period.every={CYCLE} s",
-            "monitor.interval=500 ms",
-            "monitor.timeout=2 s",
+            f"sla.period.every={self.cycle} s",
+            "monitor.interval=1 s",
+            "monitor.timeout=1 s",
             "monitor.confirm=2",
             "monitor.path=/creme_login/",
             "billing.system=webhook",
@@ -142,15 +147,23 @@ class Story:
     def _accept(self) -> datetime:
         """Write the acceptance, start the monitor, and return when the first period begins."""
         with self.narrator.step("The customer accepts; the monitor starts"):
-            begins = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LEAD)
+            pace = self._pace()
+            self.cycle = CYCLE if pace < SLOW else LONG_CYCLE
+            begins = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=round(LEAD + 2 * pace))
             at = begins.strftime("%Y-%m-%dT%H:%M:%SZ")
-            self._write_contract(f"term.accepted={at}", f"sla.period.from={at}")
+            self._write_contract(f"term.signed={begins.date()}", f"term.accepted={at}", f"sla.period.from={at}")
             log = self.scene.folder / "serve.log"
             serve = self.scene.commands.start("serve", log=log)
             self._at_end(lambda: end(serve))
             self._until("the monitor's /metrics", lambda: _page(self.metrics), log)
-            self.narrator.say(f"{self.metrics} answers; the first period begins at {at} and lasts {CYCLE} s")
+            self.narrator.say(f"{self.metrics} answers; the first period begins at {at} and lasts {self.cycle} s")
             return begins
+
+    def _pace(self) -> float:
+        """Return how many seconds a command takes here that opens the monitor's store."""
+        start = time.monotonic()
+        self.scene.commands.run("credits", "list")
+        return time.monotonic() - start
 
     def _break_and_mend(self, begins: datetime) -> Outage:
         with self.narrator.step(f"Kill the CRM, keep it down for {DOWN:.0f} s, and deploy again"):
