@@ -128,7 +128,7 @@ class Watch:
                     self._writer.put(self._recorder.beat())
                 elif self._recorder.waiting:
                     self._writer.put(self._recorder.drain())
-        self._finish()
+            self._finish()
 
     def _tick(self, awaited: Micros) -> Reading:
         """Read the clock, until `awaited` at the latest by its steady hand, and notice what is not as it should be.

@@ -97,7 +97,10 @@ class Client:
             self._wake.send(b"\0")
 
     def close(self) -> None:
-        """Give up every probe under way; they have no outcome."""
+        """Give up every probe under way; they have no outcome.
+
+        Returns at once, but for a name that is being resolved: libcurl waits until the system's resolver gives it up.
+        """
         for handle in list(self._flights):
             self._multi.remove_handle(handle)
             handle.close()
