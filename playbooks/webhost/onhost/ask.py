@@ -5,8 +5,6 @@ Standard input is a JSON object: `ask` (see `answer`), `expect` (a pattern, sear
 for the question on a spare port and always ended. Prints one JSON line: `held`, `answer`, `seconds`, `died`.
 """
 
-import ctypes
-import http.client
 import json
 import os
 import pathlib
@@ -63,6 +61,8 @@ def output(ask: dict[str, Any], timeout: float) -> str:
 
 def fetch(ask: dict[str, Any], address: str, timeout: float) -> str:
     """Ask the web process; a redirect is an answer like any other, and so is no answer."""
+    import http.client  # here, since most questions are none of HTTP's, and it is slow to import
+
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
     try:
@@ -112,6 +112,8 @@ def spare_address() -> str:
 
 def end_with_parent() -> None:
     """Let the kernel end this process when the program that started it ends, however that ends."""
+    import ctypes  # here, since only candidates need it
+
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
