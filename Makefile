@@ -52,13 +52,14 @@ $(VENV)/uv.done: requirements/build.txt
 
 $(VENV)/run.done: $(VENV)/uv.done requirements/run.txt pyproject.toml
 	@echo 'installing what crmhost needs …'
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/run.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/run.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q contract crm infra playbooks monitor crmhost
 	@touch $@
 
 $(VENV)/test.done: $(VENV)/run.done requirements/test.txt
 	@echo 'installing what the tests need …'
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/test.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/test.txt
 	@touch $@
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
