@@ -59,6 +59,7 @@ def test_figures_and_credit_equal_a_count_of_every_slot(data: st.DataObject) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @thorough
 @given(st.data())
 def test_figures_and_credit_equal_a_count_of_every_slot_thousands_of_times(data: st.DataObject) -> None:

@@ -96,6 +96,7 @@ def test_months_equal_a_count_of_every_half_hour(data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @thorough
 @given(st.data())
 def test_months_equal_a_count_of_every_half_hour_thousands_of_times(data: st.DataObject) -> None:
