@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from playbooks.journal import FUNCTIONS, ROTATE, origin, quoted
-from playbooks.shell import Sh, lines, sh
+from playbooks.shell import Sh, flocked, lines, sh
 
 BOOT = sh("""sh -c 'IFS= read -r p; eval "$(printf %s "$p" | base64 -d)"' crmhost""")
 """Reads one line of base64 and runs it. A shell reads lines from a pipe byte by byte, so the rest stays to be read."""
@@ -110,7 +110,7 @@ tries=0
 while :; do
   why=$( {{ mkdir -p "$d/staging" "$d/log" && chmod 700 .crmhost "$d" && : >>"$d/lock"; }} 2>&1 ) || refuse "$why"
   exec 9>>"$d/lock"
-  flock -w 2 9 || {{ say held "=$(b64 2>/dev/null <"$d/holder")" "=$(b64 2>/dev/null <"$d/step")"; exit 0; }}
+  {flocked}
   [ -e "/proc/$$/fd/9" ] && ! [ "$d/lock" -ef "/proc/$$/fd/9" ] || break
   tries=$((tries + 1)); [ "$tries" -lt 5 ] || refuse 'the lock file is removed again and again'
 done
@@ -126,6 +126,7 @@ prepare() {{
 }}
 why=$(prepare 2>&1) || refuse "$why"
 """,
+    flocked=flocked(9, 1, sh('say held "=$(b64 2>/dev/null <"$d/holder")" "=$(b64 2>/dev/null <"$d/step")"; exit 0')),
     rotate=ROTATE,
     kept=LOGS_KEPT,
 )

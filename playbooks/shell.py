@@ -30,6 +30,25 @@ def lines(*parts: Sh) -> Sh:
     return Sh("\n".join(part.text for part in parts))
 
 
+def flocked(descriptor: int, seconds: int, otherwise: Sh) -> Sh:
+    """Return shell that locks an open descriptor, or does `otherwise` when it is not free within about `seconds`.
+
+    By asking again and again: not every `flock` can wait for a limited time.
+    """
+    return sh(
+        """\
+w=0
+until flock -n {descriptor}; do
+  w=$((w + 1))
+  if [ "$w" -gt {tries} ]; then {otherwise}; fi
+  sleep 0.2 2>/dev/null || sleep 1
+done""",
+        descriptor=descriptor,
+        tries=seconds * 5,
+        otherwise=otherwise,
+    )
+
+
 def _quoted(value: str | int | Sh | Sequence[str]) -> str:
     if isinstance(value, Sh):
         return value.text

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from crm.plan import Change
 from playbooks.kind import Account, Act, Row
 from playbooks.kinds import places
-from playbooks.shell import Sh, lines, sh
+from playbooks.shell import Sh, flocked, lines, sh
 from playbooks.terminal import safe_line
 
 State: TypeAlias = Literal["there", "absent", "no-tool", "denied"]
@@ -131,11 +131,12 @@ done""",
 _READ = sh(
     """\
 exec 7>>.crmhost/crontab.lock
-flock -w 20 7 || {{ echo 'another operation holds the lock of the crontab'; exit 1; }}
+{flocked}
 if ! crontab -l >"$staging/cron.old" 2>"$staging/cron.err"; then
   if grep -qi -e 'no crontab' -e 'no such file' "$staging/cron.err"; then : >"$staging/cron.old"
   else cat "$staging/cron.err"; exit 1; fi
-fi"""
+fi""",
+    flocked=flocked(7, 20, sh("echo 'another operation holds the lock of the crontab'; exit 1")),
 )
 _REPLACE = """\
 LC_ALL=C grep -v -e {mark} "$staging/cron.old" >"$staging/cron.new" || [ "$?" = 1 ]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from crm.plan import Change
 from playbooks.kind import Account, Act, Row
 from playbooks.kinds import places
-from playbooks.shell import Sh, lines, sh
+from playbooks.shell import Sh, flocked, lines, sh
 
 LOG_LIMIT = 5_000_000  # bytes after which a log becomes LOG.1 at the next start
 _STARTING = 5  # seconds
@@ -188,9 +188,11 @@ held() {{ [ -e "$1.lock" ] && ! flock -n -s "$1.lock" true 2>/dev/null; }}"""
 
 _LAUNCH = sh(
     """\
-exec 8>>"$1.lock"; flock -w 5 8 || exit 75
+exec 8>>"$1.lock"
+{flocked}
 printf "%s %s %s\\n" "$$" "$2" "$3" >"$1.pid.new" && mv -f "$1.pid.new" "$1.pid" || exit 73
 cd "$4" || exit 72
 shift 4
-exec "$@\""""
+exec "$@\"""",
+    flocked=flocked(8, 5, sh("exit 75")),
 )

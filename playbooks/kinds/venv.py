@@ -16,7 +16,7 @@ from crm.plan import Change
 from playbooks.kind import Account, Act, Put, Row
 from playbooks.kinds import places
 from playbooks.paths import parent, staged
-from playbooks.shell import Sh, sh
+from playbooks.shell import Sh, flocked, sh
 from playbooks.terminal import safe_line
 
 MARKER = ".complete"
@@ -129,7 +129,7 @@ done""",
             """\
 mkdir -p -- {parent}
 exec 7>>{parent}/.lock
-flock -w {patience} 7 || {{ echo 'another contract has been building beside it for too long'; exit 1; }}
+{flocked}
 if {guard}; then exit 0; fi
 {find}
 rm -rf -- {key}
@@ -145,7 +145,7 @@ printf '%s %s\\n' {digest} "$version" >"$staging"/{name}.marker
 sync "$staging"/{name}.marker 2>/dev/null || sync
 mv -f -- "$staging"/{name}.marker {key}/{marker}""",
             guard=guard,
-            patience=_PATIENCE,
+            flocked=flocked(7, _PATIENCE, sh("echo 'another contract builds beside it for too long'; exit 1")),
             find=find_python(want),
             key=key,
             parent=parent(key),
