@@ -63,14 +63,15 @@ def make_handle(url: str, body: Body, timeout: Micros, ca_file: Path | None) -> 
     """Make a request on a connection of its own that follows nothing, trusts no proxy and remembers nothing."""
     handle = pycurl.Curl()
     setopt = handle.setopt
+    milliseconds = max(1, -(-timeout // 1000))  # rounded up: no probe gives up before its time
     setopt(pycurl.URL, url)
     setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
     setopt(pycurl.FOLLOWLOCATION, 0)
     setopt(pycurl.PROXY, "")
     setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
     setopt(pycurl.USERAGENT, USER_AGENT)
-    setopt(pycurl.TIMEOUT_MS, max(1, timeout // 1000))
-    setopt(pycurl.CONNECTTIMEOUT_MS, max(1, timeout // 1000))
+    setopt(pycurl.TIMEOUT_MS, milliseconds)
+    setopt(pycurl.CONNECTTIMEOUT_MS, milliseconds)
     setopt(pycurl.NOSIGNAL, 1)
     setopt(pycurl.FRESH_CONNECT, 1)
     setopt(pycurl.FORBID_REUSE, 1)

@@ -114,7 +114,7 @@ def test_silence_after_the_request_is_a_timeout_of_the_contract_s_length(probe: 
     with Listener(Exchange.hang) as server:
         outcome = probe(server.url(), timeout=200_000)
     assert outcome.reason == "timeout"
-    assert 200_000 <= outcome.at_end - outcome.at_start < 400_000
+    assert 200_000 <= outcome.at_end - outcome.at_start < 800_000
 
 
 def test_silence_in_the_middle_of_the_body(probe: Probe) -> None:
@@ -152,7 +152,7 @@ def test_the_time_is_one_budget_for_all_hops(probe: Probe) -> None:
     with Listener(answer) as server:
         outcome = probe(server.url(), timeout=400_000)
     assert outcome.reason in {"timeout", "connect-timeout"}
-    assert 400_000 <= outcome.at_end - outcome.at_start < 600_000
+    assert 400_000 <= outcome.at_end - outcome.at_start < 800_000
 
 
 def test_a_reset_connection(probe: Probe) -> None:
