@@ -12,8 +12,11 @@ import rfc8785
 Json: TypeAlias = "bool | int | str | Sequence[Json] | Mapping[str, Json] | None"
 """What a statement may hold: no floats, because a promise is never kept by 0.1 + 0.2."""
 
-MAX_BYTES = 4 * 1024 * 1024
-"""The largest document that is read: a statement with a thousand rejected windows has a tenth of it."""
+MAX_BYTES = 32 * 1024 * 1024
+"""The largest document that is read: a statement with a hundred thousand outages has half of it."""
+
+
+_LARGEST = 2**53 - 1
 
 
 class NotCanonical(ValueError):
@@ -25,8 +28,10 @@ def canonical(value: Json) -> bytes:
 
     Raises NotCanonical for what has no exact spelling there: a float, an integer beyond 53 bits, a lone surrogate.
     """
-    _refuse_floats(value)
+    plain = _is_plain(value)
     try:
+        if plain:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
         return rfc8785.dumps(cast(dict[str, str], value))
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise NotCanonical(f"it has no canonical form: {error}") from error
@@ -70,13 +75,24 @@ def _no_float(text: str) -> Json:
     raise NotCanonical(f"it holds {text[:20]}, and exact documents hold integers and texts only")
 
 
-def _refuse_floats(value: object) -> None:
-    stack = [value]
+def _is_plain(value: object) -> bool:
+    """Tell whether the standard library spells `value` as RFC 8785 does, ten times as fast; refuse floats.
+
+    It does for ASCII keys (whose order by code points is that by UTF-16 units) and integers of at most 53 bits; texts
+    are escaped alike. Large statements, with tens of thousands of outages, need the speed.
+    """
+    stack, plain = [value], True
     while stack:
         item = stack.pop()
         if isinstance(item, float):
             raise NotCanonical(f"it holds the float {item!r}, and exact documents hold integers and texts only")
-        if isinstance(item, Mapping):
+        if isinstance(item, dict):
+            plain = plain and all(isinstance(key, str) and key.isascii() for key in item)
             stack.extend(item.values())
         elif isinstance(item, (list, tuple)):
             stack.extend(item)
+        elif isinstance(item, int):
+            plain = plain and -_LARGEST <= item <= _LARGEST
+        elif item is not None and not isinstance(item, str):
+            plain = False
+    return plain

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from playwright.sync_api import Browser, sync_playwright
 from starlette.applications import Starlette
 
 from contract.moment import zone
@@ -255,32 +256,38 @@ def test_ratios_are_rounded_down_and_lengths_are_exact() -> None:
     assert speech("fa", zone("UTC")).percent(Fraction(1, 8)) == "۱۲٫۵٪"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
-def test_a_browser_shows_it_without_overflow_or_errors(shown: Shown, language: str, width: int, scheme: str) -> None:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
         if os.environ.get("CI"):
             pytest.fail("no chromium here, and CI is set: install Debian's chromium")
         pytest.skip("no chromium here: `make test` installs it where it can")
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-quic"])
-        page = browser.new_page(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
-        )
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url) if not request.url.startswith(shown.url) else None)
-        page.goto(f"{shown.url}/statements/acme/2026-10?language={language}")
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        direction = page.evaluate("getComputedStyle(document.body).direction")
-        styled = page.evaluate("getComputedStyle(document.querySelector('section')).borderTopLeftRadius")
-        bar = page.locator("svg.bar").bounding_box()
-        browser.close()
+        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-quic"])
+        yield launched
+        launched.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+def test_a_browser_shows_it_without_overflow_or_errors(
+    shown: Shown, browser: Browser, language: str, width: int, scheme: str
+) -> None:
+    page = browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: said.append(request.url) if not request.url.startswith(shown.url) else None)
+    page.goto(f"{shown.url}/statements/acme/2026-10?language={language}")
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    direction = page.evaluate("getComputedStyle(document.body).direction")
+    styled = page.evaluate("getComputedStyle(document.querySelector('section')).borderTopLeftRadius")
+    bar = page.locator("svg.bar").bounding_box()
+    page.close()
     assert said == []
     assert wide <= 0
     assert direction == ("rtl" if language == "fa" else "ltr")
