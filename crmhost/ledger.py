@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,9 +58,17 @@ def signing_key(fleet: Fleet) -> SigningKey:
     return key
 
 
-def settling(fleet: Fleet, engine: Engine) -> Settling:
-    """Return what settling needs."""
-    return Settling(engine, signing_key(fleet), now, fleet.settings.serve.grace)
+def settling(fleet: Fleet, engine: Engine, contracts: Sequence[Agreed]) -> Settling:
+    """Return what settling needs. The grace is never so short that the end of a period is not written down yet."""
+    written = [one.contract.monitor.interval + one.contract.monitor.timeout + beat(contracts) for one in contracts]
+    return Settling(engine, signing_key(fleet), now, max([fleet.settings.serve.grace, *written]))
+
+
+def beat(contracts: Sequence[Agreed]) -> Micros:
+    """Return how often the monitor writes down what it knows: as often as it probes, at most every five seconds."""
+    from monitor.watch import BEAT
+
+    return min([BEAT, *(one.contract.monitor.interval for one in contracts)])
 
 
 def agreed(fleet: Fleet, names: tuple[str, ...] = ()) -> tuple[Agreed, ...]:

@@ -11,10 +11,9 @@ from types import FrameType
 import structlog
 from sqlalchemy import Engine
 
-from contract.model import Contract
 from crm.errors import CrmhostError
 from crmhost.fleet import Fleet
-from crmhost.ledger import adapters, agreed, now, open_store, refuse_unknown_systems, settling
+from crmhost.ledger import adapters, agreed, beat, now, open_store, refuse_unknown_systems, settling
 from monitor.accounts import Accounts
 from monitor.billing.adapter import Adapter
 from monitor.billing.delivery import deliver_due
@@ -22,6 +21,7 @@ from monitor.clock import SystemClock
 from monitor.ledger.deliveries import troubles
 from monitor.metrics import Exposition
 from monitor.post import watched_from
+from monitor.probe.handle import trusted_certificates
 from monitor.running import RunningPeriods
 from monitor.server import Server, make_app
 from monitor.settling import Agreed, Left, Settling, settle_due
@@ -46,9 +46,9 @@ def serve(fleet: Fleet, listen: str | None, log: structlog.stdlib.BoundLogger) -
     with ExitStack() as stack:
         engine = stack.enter_context(open_store(fleet))
         stack.enter_context(only_monitor(fleet.store))
-        work = settling(fleet, engine)
+        work = settling(fleet, engine, contracts)
         stopping = stack.enter_context(_stop_signals())
-        watch = stack.enter_context(_watching(fleet, [one.contract for one in contracts], engine, log))
+        watch = stack.enter_context(_watching(fleet, contracts, engine, log))
         office = Office(fleet, work, contracts, systems, log)
         stack.enter_context(_serving(fleet, watch, engine, office, (host.strip("[]"), int(port)), log))
         log.info("serving", contracts=len(contracts), vantage=watch.vantage)
@@ -119,11 +119,12 @@ class Office:
 
 @contextmanager
 def _watching(
-    fleet: Fleet, contracts: Sequence[Contract], engine: Engine, log: structlog.stdlib.BoundLogger
+    fleet: Fleet, contracts: Sequence[Agreed], engine: Engine, log: structlog.stdlib.BoundLogger
 ) -> Iterator[Watch]:
     vantage = fleet.settings.serve.vantage
-    watched = watched_from(vantage, contracts)
-    watch = Watch(watched, engine, SystemClock(), log, Options(vantage=vantage))
+    watched = watched_from(vantage, [one.contract for one in contracts])
+    options = Options(vantage=vantage, ca_file=trusted_certificates(), beat=beat(contracts))
+    watch = Watch(watched, engine, SystemClock(), log, options)
     watch.start()
     try:
         yield watch

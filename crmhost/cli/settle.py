@@ -39,7 +39,7 @@ def command(as_json: bool, name: str | None, period: str | None, accept: str | N
     left = 0
     with open_store(fleet) as engine:
         contracts = agreed(fleet, (name,) if name else ())
-        work = settling(fleet, engine)
+        work = settling(fleet, engine, contracts)
         if again and name is not None and period is not None:
             outcomes = [settle_again(work, contracts[0], period, accept or _me())]
         else:

@@ -25,7 +25,7 @@ one is for machines on which a command takes longer than SLOW."""
 SLOW = 2.0
 """Seconds."""
 LEAD = 4.0
-"""Seconds from the acceptance to the first period, besides twice those that a command takes: the monitor starts then."""
+"""Seconds from the acceptance to the first period, besides twice those that a command takes."""
 BEFORE = 6.0
 """Seconds of the period before the CRM is killed."""
 DOWN = 5.0
