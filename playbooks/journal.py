@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 
 from crm.plan import Event
 from playbooks.shell import Sh, sh
+from playbooks.terminal import safe_line
 
 State: TypeAlias = Literal["begin", "done", "same", "failed", "note"]
 LIMIT = 1_000_000  # bytes of one generation; two are kept
@@ -53,7 +54,7 @@ fi""",
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the journal. code: the exit code of what failed."""
+    """One line of the journal, as the host has it: its texts are data. code: the exit code of what failed."""
 
     at: datetime
     who: str
@@ -65,8 +66,9 @@ class Entry:
 
     @property
     def event(self) -> Event:
-        """Return the line as progress."""
-        return Event(self.phase, self.subject, self.state, "" if self.code is None else f"exit code {self.code}")
+        """Return the line as progress, safe for a terminal: the host wrote it."""
+        detail = "" if self.code is None else f"exit code {self.code}"
+        return Event(safe_line(self.phase), safe_line(self.subject), self.state, detail)
 
 
 def quoted(text: str) -> str:

@@ -72,6 +72,7 @@ def test_the_host_writes_lines_that_are_read(tmp_path: Path) -> None:
         None,
     )
     assert (second.state, second.code) == ("failed", 7)
+    assert first.event.subject == r'file:a⏎"b" \x1b \ Đà'
     assert abs(datetime.now(UTC) - first.at) < timedelta(minutes=1)
 
 
