@@ -18,7 +18,7 @@ JSON_VERSION = 1
 _SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "run": "▸", "start": "▸", "restart": "~"}
 
 
-def json_line(kind: str, **fields: Any) -> None:  # noqa: ANN401 -- whatever JSON can say
+def json_line(kind: str, /, **fields: Any) -> None:  # noqa: ANN401 -- whatever JSON can say
     """Print one JSON object on one line, with its `version` and `type` first."""
     click.echo(json.dumps({"version": JSON_VERSION, "type": kind, **fields}, ensure_ascii=False, default=str))
 

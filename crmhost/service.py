@@ -31,6 +31,7 @@ from monitor.watch import Options, Watch
 
 TURN = 1.0
 """Seconds between two looks at what is due to be settled or delivered."""
+LOOK_AGAIN = 600
 
 
 def serve(fleet: Fleet, listen: str | None, log: structlog.stdlib.BoundLogger) -> None:
@@ -73,6 +74,8 @@ class Office:
         self._systems = systems
         self._log = log
         self._said: set[tuple[str, str, str]] = set()
+        self._waiting: set[tuple[str, str]] = set()
+        self._turns = 0
         self.trouble: str | None = None
         self.public_key = work.key.public
 
@@ -88,10 +91,14 @@ class Office:
                 self._trouble(f"{type(error).__name__}: {error}")
 
     def turn(self) -> None:
-        """Settle and deliver what is due now."""
-        for outcome in settle_due(self._work, self._contracts):
+        """Settle and deliver what is due now. What was left is looked at again after LOOK_AGAIN turns."""
+        self._turns = (self._turns + 1) % LOOK_AGAIN
+        if self._turns == 0:
+            self._waiting.clear()
+        for outcome in settle_due(self._work, self._contracts, skip=self._waiting):
             if isinstance(outcome, Left):
                 self._left(outcome)
+                self._waiting.add((outcome.contract, outcome.period))
             else:
                 self._log.info("settled", contract=outcome.contract, period=outcome.period, credit=outcome.credit)
         for one in deliver_due(self._work.engine, self._systems, now):

@@ -25,6 +25,7 @@ from monitor.billing.adapter import Now
 from monitor.ledger import book
 from monitor.ledger.credit import Note, Owed, credit_key
 from monitor.periods import periods_ended, term_end
+from monitor.sla.recompute import needed_since
 from monitor.statement import recompute
 from monitor.statement.calendar_file import calendar_file
 from monitor.statement.canonical import Json, canonical, digest
@@ -171,6 +172,9 @@ def _draft(settling: Settling, agreed: Agreed, period: Period) -> _Draft:
     margin = 0 if terms.sla is None else terms.sla.ignore_shorter_than + terms.sla.bridge_unknown
     with reading(settling.engine) as connection:
         found = evidence_of(connection, contract.id, period.start, period.end, margin)
+        needed = needed_since(contract, found, period.label)
+        if needed < period.start:
+            found = evidence_of(connection, contract.id, needed, period.end, margin)
     since = min((span.start for span in found.spans), default=period.start)
     files = Files(
         contract=agreed.raw,

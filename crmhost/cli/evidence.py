@@ -15,7 +15,7 @@ def command(name: str, period: str) -> None:
     """Print every span and exclusion that bears on a period: what `crmhost sla` computes from."""
     from crmhost.ledger import open_store
     from monitor.evidence import canonical
-    from monitor.sla.recompute import terms_for
+    from monitor.sla.recompute import needed_since, terms_for
     from monitor.store.database import reading
     from monitor.store.evidence import evidence_of
 
@@ -24,7 +24,9 @@ def command(name: str, period: str) -> None:
     terms = terms_for(contract, period)
     margin = terms.sla.ignore_shorter_than + terms.sla.bridge_unknown
     with open_store(fleet) as engine, reading(engine) as connection:
-        found = canonical(evidence_of(connection, name, terms.start, terms.end, margin))
+        near = evidence_of(connection, name, terms.start, terms.end, margin)
+        since = min(terms.start, needed_since(contract, near, period))
+        found = canonical(evidence_of(connection, name, since, terms.end, margin))
     if not found:
         raise Refused(f"{name}: nothing was measured in {period} on this machine", "Is this where crmhost serve runs?")
     click.echo(found.decode(), nl=False)

@@ -25,11 +25,12 @@ def command(name: str, period: str, as_json: bool, revision: int | None, out: Pa
     from monitor.store.database import reading
 
     fleet = open_fleet()
-    folder = out or fleet.folder / "statements" / name / period.replace(":", "")
     with open_store(fleet) as engine, reading(engine) as connection:
         kept = find_statement(connection, name, period, revision)
         if kept is None:
             raise CrmhostError(f"{name} {period}: there is no statement", "It is made when the period is settled.")
+        label = period.replace(":", "") + (f"-r{kept.revision}" if kept.revision > 1 else "")
+        folder = out or fleet.folder / "statements" / name / label
         path = export(connection, kept, folder)
         page = page_of(connection, kept, fleet.settings.statement_key)
     (folder / "statement.html").write_text(page, encoding="utf-8")
