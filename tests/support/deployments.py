@@ -182,7 +182,7 @@ def build_artifacts(folder: Path) -> None:
         venv = folder / artifact_digest(lock)
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
         running = ".".join(map(str, sys.version_info[:3]))
-        (venv / MARKER).write_text(f"{VenvWanted(lock.lock, lock.python).digest} {running}\n")
+        (venv / MARKER).write_text(f"{VenvWanted(lock.lock, lock.python, lock.build).digest} {running}\n")
 
 
 def lend_artifacts(built: Path, box: Sandbox) -> None:

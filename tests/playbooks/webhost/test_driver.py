@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from crm.plan import Event, Want
 from crm.recipe import PipLock
 from crmhost import deploy
 from crmhost.sandbox.host import Sandbox
+from crmhost.sandbox.server import Faults
 from playbooks import journal
 from tests.support.deployments import (
     Customer,
@@ -46,6 +48,11 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def locked(customer: Customer) -> bool:
+    """Tell whether somebody holds the contract's lock."""
+    return subprocess.run(["flock", "-n", customer.layout.lock, "true"], check=False).returncode != 0
 
 
 def fail_in_public(_want: Want) -> None:
@@ -475,6 +482,49 @@ def test_a_home_that_cannot_be_written_to_is_one_clear_error(customer: Customer)
     (customer.box.home / ".crmhost").write_text("in the way")
     with pytest.raises(HostError, match=r"cannot lock ~/\.crmhost/acme: .*\.crmhost"):
         customer.deploy()
+
+
+@pytest.mark.parametrize("fault", [Faults(cut_after=4000), Faults(full_after=4000)])
+def test_an_upload_that_breaks_off_switches_nothing_and_the_next_one_finishes(
+    customer: Customer, fault: Faults
+) -> None:
+    old = customer.deploy().release
+    customer.write("kept")
+    customer.box.faults = fault
+    with pytest.raises(HostError, match=r"the connection was lost|cannot write files|No space left"):
+        customer.deploy("1.1")
+    customer.box.faults = Faults()
+    assert customer.get() == "200 ready 1.0, 1 accounts"
+    assert customer.plan().serving == old
+    until(lambda: not locked(customer), "the lock is free")
+    assert customer.deploy("1.1").did == "deployed"
+    assert customer.notes() == ["kept"]
+    assert customer.plan("1.1").changes == ()
+
+
+def test_a_switch_is_short(customer: Customer) -> None:
+    """A request that comes between the two web processes is refused; the gap is a second or two, and not more."""
+    customer.deploy()
+    gaps: list[float] = []
+    stop = threading.Event()
+
+    def poll() -> None:
+        down_since: float | None = None
+        while not stop.is_set():
+            now, up = time.monotonic(), customer.get("/live").startswith("200")
+            if not up and down_since is None:
+                down_since = now
+            if up and down_since is not None:
+                gaps.append(now - down_since)
+                down_since = None
+            stop.wait(0.005)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    customer.deploy("1.1")
+    stop.set()
+    thread.join()
+    assert sum(gaps) < 5
 
 
 def test_a_document_root_that_leads_to_our_folder_is_refused(customer: Customer) -> None:
