@@ -17,9 +17,9 @@ from contract.problem import Path, Problem, path_text, quoted
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
 MAX_VALUES = 10_000
-_UNWANTED = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
+_UNWANTED_ASCII = re.compile("[^\t\n\r\x20-\x7e]")
+_UNWANTED = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+"""Of all of Unicode; compiling it costs ten milliseconds, which a file that is plain ASCII need not pay."""
 _INDENT_TAB = re.compile(r"^ *\t", re.MULTILINE)
 
 
@@ -89,7 +89,7 @@ def _decode(data: bytes) -> str:
         raise _Unreadable(
             line, f"the byte 0x{data[error.start]:02x}, which is not UTF-8", "save the file in UTF-8"
         ) from None
-    if match := _UNWANTED.search(text):
+    if match := (_UNWANTED_ASCII if text.isascii() else re.compile(_UNWANTED)).search(text):
         line = text.count("\n", 0, match.start()) + 1
         raise _Unreadable(line, f"the invisible character U+{ord(match[0]):04X}", "delete it")
     if match := _INDENT_TAB.search(text):

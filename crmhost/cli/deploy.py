@@ -12,7 +12,7 @@ from crmhost.cli.options import as_json, examples, open_fleet
 from crmhost.output import Reporter, reporter
 
 if TYPE_CHECKING:
-    from crm.plan import Plan
+    from crm.plan import Plan, Want
     from crmhost.deploy import Confirm, Outcome
     from crmhost.fleet import Fleet
 
@@ -51,11 +51,17 @@ def command(names: tuple[str, ...], as_json: bool, *, yes: bool, accept_host_key
 
 
 def _deploy(fleet: Fleet, name: str, report: Reporter, confirm: Confirm, *, accept: bool) -> Outcome:
-    from crmhost import deploy, public
+    from crmhost import deploy
     from crmhost.target import accept_on_terminal, open_target
 
     with open_target(fleet, name, accept_on_terminal(accept=accept), report.event, make_secrets=True) as (driver, want):
-        return deploy.deploy(driver, want, confirm=confirm, progress=report.event, public=public.check)
+        return deploy.deploy(driver, want, confirm=confirm, progress=report.event, public=_public)
+
+
+def _public(want: Want) -> None:
+    from crmhost.public import check
+
+    check(want)
 
 
 def _confirm(report: Reporter, *, yes: bool) -> Confirm:

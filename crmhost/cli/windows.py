@@ -43,7 +43,8 @@ def show(kind: Literal["maintenance", "customer"], name: str | None, *, as_json:
     ]
     head = ("NUMBER", "CONTRACT", "FROM", "TO", "ENTERED", "STATE", "REASON")
     if as_json:
-        for row in rows:
-            json_line(kind, **dict(zip((word.lower() for word in head), row, strict=True)))
+        for one, row in zip(found, rows, strict=True):
+            named = dict(zip((word.lower() for word in head), row, strict=True))
+            json_line(kind, **{**named, "number": one.number})
         return
     click.echo(table(head, rows) if rows else "none.")
