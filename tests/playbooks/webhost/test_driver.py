@@ -380,11 +380,12 @@ def test_destroy_leaves_the_other_contracts_of_the_account_alone(customer: Custo
     assert other.box.tick(MINUTE) == 2
 
 
-def test_data_that_was_kept_is_served_again(customer: Customer) -> None:
+def test_data_that_was_kept_is_served_again(customer: Customer, artifacts: Path) -> None:
     customer.deploy()
     customer.write("precious")
     customer.destroy(keep_data=True)
     assert [path.name for path in customer.root.iterdir()] == ["data"]
+    lend_artifacts(artifacts, customer.box)
     customer.deploy()
     assert customer.notes() == ["precious"]
     assert customer.get("/static/style.css").startswith("200 /* 1.0")
