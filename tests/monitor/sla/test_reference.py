@@ -16,7 +16,7 @@ EXAMPLE = PAGE.partition("\n## A worked example\n")[2]
 
 def block(language: str, number: int) -> str:
     """Return a fenced block of the worked example; those of a language are counted from 0."""
-    return re.findall(rf"```{language}\n(.*?)```", EXAMPLE, re.DOTALL)[number]
+    return str(re.findall(rf"```{language}\n(.*?)```", EXAMPLE, re.DOTALL)[number])
 
 
 def test_the_worked_example_gives_what_the_page_shows() -> None:
