@@ -96,17 +96,18 @@ def _amended_problems(change: Amended, known: frozenset[tuple[Finding, int]], fi
         if not one.path or one.path[0] not in change.keys:
             line = change.line
         path = path_text(("amendments", change.index, *one.path))
-        yield Problem(file, line, path, _found(one, change.root), one.remedy, one.severity)
+        yield Problem(file, line, path, found_at(one, change.root), one.remedy, one.severity)
 
 
 def _located(findings: Iterable[Finding], root: Mapping, file: str) -> list[Problem]:
     return [
-        Problem(file, line_of(root, one.path), path_text(one.path), _found(one, root), one.remedy, one.severity)
+        Problem(file, line_of(root, one.path), path_text(one.path), found_at(one, root), one.remedy, one.severity)
         for one in findings
     ]
 
 
-def _found(one: Finding, root: Mapping) -> str:
+def found_at(one: Finding, root: Mapping) -> str:
+    """Return what was found at a finding's place, as people are told."""
     if one.found is not None:
         return one.found
     node: Node | None = root

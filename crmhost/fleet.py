@@ -116,7 +116,8 @@ def read_settings(path: Path) -> Settings:
     """Return what a fleet's settings file says; raises CrmhostError with every mistake in it."""
     from pydantic import ValidationError
 
-    from contract.explain import finding
+    from contract.explain import finding, line_of
+    from contract.parse import found_at
     from contract.problem import Problem, path_text
     from contract.source import plain_data, read
     from crmhost.settings import Settings
@@ -132,7 +133,7 @@ def read_settings(path: Path) -> Settings:
         except ValidationError as error:
             for one in error.errors():
                 found = finding(one, source.root, (Settings,))
-                problems.append(
-                    Problem(path.name, 1, path_text(found.path), found.found or "another text", found.remedy)
-                )
+                line = line_of(source.root, found.path)
+                was = found_at(found, source.root)
+                problems.append(Problem(path.name, line, path_text(found.path), was, found.remedy))
     raise CrmhostError("\n".join(str(problem) for problem in problems), f"Mend {path}.")

@@ -51,7 +51,7 @@ def create_fleet(folder: Path, company: str, sets: Sequence[str], environment: M
         settings = read_settings(candidate)
     except CrmhostError as error:
         candidate.unlink()
-        raise CrmhostError(error.what, "Mend what was given with --set.") from error
+        raise CrmhostError(error.what.replace(candidate.name, SETTINGS), "Mend what was given with --set.") from error
     for name in ("contracts", "secrets"):
         (folder / name).mkdir(exist_ok=True)
     if not (folder / ".gitignore").exists():
