@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from contract.model import Micros
+from contract.model import Contract, Micros
 from crm.errors import CrmhostError
 from crmhost.fleet import Fleet
 from crmhost.vault import FLEET
@@ -77,8 +77,18 @@ def agreed(fleet: Fleet, names: tuple[str, ...] = ()) -> tuple[Agreed, ...]:
     for name in names or fleet.names():
         contract = fleet.contract(name)
         if contract.sla is not None or contract.amendments:
+            _refuse_other_key(fleet, contract)
             found.append(Agreed(contract, fleet.contract_file(name).read_bytes()))
     return tuple(found)
+
+
+def _refuse_other_key(fleet: Fleet, contract: Contract) -> None:
+    pinned = contract.billing.statement_key if contract.billing is not None else None
+    if pinned is not None and fleet.settings.statement_key not in (None, pinned):
+        raise CrmhostError(
+            f"contracts/{contract.id}.yaml: billing.statement-key: is not the fleet's statement-key",
+            f"The customer could verify no statement. The fleet's is {fleet.settings.statement_key}.",
+        )
 
 
 def adapters(fleet: Fleet) -> Mapping[str, Adapter]:

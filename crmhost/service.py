@@ -11,6 +11,8 @@ from types import FrameType
 import structlog
 from sqlalchemy import Engine
 
+from contract.amend import at
+from contract.model import Contract
 from crm.errors import CrmhostError
 from crmhost.fleet import Fleet
 from crmhost.ledger import adapters, agreed, beat, now, open_store, refuse_unknown_systems, settling
@@ -129,7 +131,7 @@ def _watching(
     fleet: Fleet, contracts: Sequence[Agreed], engine: Engine, log: structlog.stdlib.BoundLogger
 ) -> Iterator[Watch]:
     vantage = fleet.settings.serve.vantage
-    watched = watched_from(vantage, [one.contract for one in contracts])
+    watched = watched_from(vantage, [_measured(one.contract, fleet) for one in contracts])
     options = Options(vantage=vantage, ca_file=trusted_certificates(), beat=beat(contracts))
     watch = Watch(watched, engine, SystemClock(), log, options)
     watch.start()
@@ -137,6 +139,15 @@ def _watching(
         yield watch
     finally:
         watch.stop()
+
+
+def _measured(contract: Contract, fleet: Fleet) -> Contract:
+    """Return the contract as it stands now, with the fleet's control targets where it names none of its own."""
+    today = at(contract, now())
+    if today.monitor.control:
+        return today
+    monitor = today.monitor.model_copy(update={"control": fleet.settings.serve.control})
+    return today.model_copy(update={"monitor": monitor})
 
 
 @contextmanager

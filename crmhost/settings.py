@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from contract.base import Model, wrong
 from contract.duration import Duration
-from contract.scalar import Control, Label, Loopback, Text, Url, YesNo, ask_text
+from contract.scalar import Control, Label, Loopback, Text, Url, ask_text
 
 
 def _recipient(value: object) -> str:
@@ -76,4 +76,3 @@ class Settings(Model):
     ssh: Ssh = Field(default_factory=Ssh, description="How hosts are reached")
     serve: Serve = Field(default_factory=Serve, description="How `crmhost serve` runs")
     billing: BillingSystems = Field(default_factory=BillingSystems, description="The billing systems")
-    shared: YesNo = Field(False, description="Whether several machines work on this fleet")  # noqa: FBT003 -- a field's default

@@ -5,12 +5,14 @@ from __future__ import annotations
 import getpass
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from contract.amend import at
 from contract.model import WebHost
 from crm.catalogue import find
 from crm.driver import Driver, Progress
@@ -37,7 +39,7 @@ def open_target(
     from playbooks.connect import Address, connect
     from playbooks.webhost.driver import WebHostDriver
 
-    contract = fleet.contract(name)
+    contract = at(fleet.contract(name), time.time_ns() // 1000)
     file = fleet.shown(fleet.contract_file(name))
     refuse_stage(contract, file)
     recipe = find(contract.crm.recipe)

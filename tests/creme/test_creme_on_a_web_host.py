@@ -44,6 +44,7 @@ def watched() -> Iterator[set[str]]:
             for process in psutil.process_iter(["cmdline", "environ"]):
                 told.add(" ".join(process.info["cmdline"] or []))
                 told.add(str(process.info["environ"] or {}))
+            stop.wait(0.05)
 
     thread = threading.Thread(target=look)
     thread.start()
