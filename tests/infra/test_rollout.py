@@ -27,9 +27,7 @@ def test_a_third_release_is_refused() -> None:
 
 
 def test_what_serves_must_be_in_the_stack() -> None:
-    with pytest.raises(
-        Refused, match=r"creme-2\.8\.5-000000000000 is to serve, but the stack holds creme-2\.8\.6"
-    ):
+    with pytest.raises(Refused, match=r"creme-2\.8\.5-000000000000 is to serve, but the stack holds creme-2\.8\.6"):
         Rollout("acme", (NEW,), OLD.id)
 
 
