@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import click
 
-from crm.plan import Change, Event, Plan
-
 if TYPE_CHECKING:
     from rich.status import Status as Spinner
+
+    from crm.plan import Change, Event, Plan
 
 JSON_VERSION = 1
 _SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "run": "▸", "start": "▸", "restart": "~"}

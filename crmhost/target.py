@@ -5,10 +5,12 @@ from __future__ import annotations
 import getpass
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +25,9 @@ from crmhost.fleet import Fleet
 from crmhost.vault import generate_password
 from crmhost.want import make_want, refuse_recipe, refuse_stage
 
+if TYPE_CHECKING:
+    from playbooks.host import Host
+
 Accept = Callable[[str], bool]
 """Decides whether a host that was never seen is trusted; is given its key's fingerprint."""
 
@@ -36,22 +41,57 @@ def open_target(
     make_secrets: store the secrets that the recipe needs and the fleet lacks; otherwise they are made up for the
     moment, so that a plan writes nothing. Raises Refused where the contract's stage or target forbids it.
     """
-    from playbooks.connect import Address, connect
-    from playbooks.webhost.driver import WebHostDriver
-
     contract = at(fleet.contract(name), time.time_ns() // 1000)
     file = fleet.shown(fleet.contract_file(name))
     refuse_stage(contract, file)
-    recipe = find(contract.crm.recipe)
-    refuse_recipe(contract, recipe, file)
-    want = make_want(contract, recipe, _secrets(fleet, name, recipe, make_secrets=make_secrets), file)
     target = contract.target
     if not isinstance(target, WebHost):
         raise Refused(f"{file}: target.kind: {target.kind} has no driver in this version")
-    address = Address(target.user, target.host, target.port)
-    with connect(address, fleet.known_hosts, key_file=_key_file(fleet), accept_new=accept) as host:
+    recipe = find(contract.crm.recipe)
+    refuse_recipe(contract, recipe, file)
+    opening = _Opening(fleet, target, accept)
+    try:
+        # The host does its half of the handshake while this half of the work is done.
+        from playbooks.webhost.driver import WebHostDriver
+
+        want = make_want(contract, recipe, _secrets(fleet, name, recipe, make_secrets=make_secrets), file)
         who = f"{getpass.getuser()}@{socket.gethostname()}"
+        host = opening.host()
         yield WebHostDriver(host, name, document_root=target.document_root, who=who, progress=progress), want
+    finally:
+        opening.close()
+
+
+class _Opening:
+    """A connection that is being made in a thread of its own."""
+
+    def __init__(self, fleet: Fleet, target: WebHost, accept: Accept) -> None:
+        self._host: Host | None = None
+        self._failure: BaseException | None = None
+        self._address = (target.user, target.host, target.port)
+        self._known, self._key, self._accept = fleet.known_hosts, _key_file(fleet), accept
+        self._thread = threading.Thread(target=self._connect, name="connect", daemon=True)
+        self._thread.start()
+
+    def host(self) -> Host:
+        """Return the connected host; raises what connecting raised."""
+        self._thread.join()
+        if self._host is None:
+            raise self._failure or RuntimeError("the connection was neither made nor refused")
+        return self._host
+
+    def close(self) -> None:
+        """Close the connection, if it was made by now."""
+        if self._host is not None:
+            self._host.close()
+
+    def _connect(self) -> None:
+        try:
+            from playbooks.connect import Address, connect
+
+            self._host = connect(Address(*self._address), self._known, key_file=self._key, accept_new=self._accept)
+        except BaseException as failure:  # noqa: BLE001 -- handed over to the thread that waits for it
+            self._failure = failure
 
 
 def accept_on_terminal(*, accept: bool) -> Accept:

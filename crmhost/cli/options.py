@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from crm.plan import Event
 from crmhost.fleet import Fleet, find_fleet
+
+if TYPE_CHECKING:
+    from crm.plan import Event
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
