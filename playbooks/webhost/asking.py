@@ -93,7 +93,7 @@ def check_step(step: Step, text: str) -> None:
         raise HostError(
             f"step {step.name} did not print {step.ok!r} (exit {raw['code']}); its output ends with:\n"
             + _tail(str(raw["output"])),
-            "the whole output is in log/steps.log on the host; mend the cause and deploy again",
+            "the whole output is in log/crm/steps.log on the host; mend the cause and deploy again",
         )
 
 

@@ -8,13 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from crm.driver import Progress, Status
 from crm.errors import HostError, Refused
 from crm.plan import Plan, Release, Want
 from crm.recipe import Exec, PipLock, Recipe, Slotted
-from playbooks import session
 from playbooks.host import Host, Stream
 from playbooks.shell import Sh, sh
 from playbooks.terminal import safe_line
@@ -23,9 +22,10 @@ from playbooks.webhost.layout import Layout
 from playbooks.webhost.manifest import Manifest
 from playbooks.webhost.resources import command
 from playbooks.webhost.slots import Filled
-from playbooks.webhost.status import status_of
 from playbooks.webhost.survey import look, plan_of, survey
-from playbooks.webhost.work import Patience, WebHostWork
+
+if TYPE_CHECKING:
+    from playbooks.webhost.work import Patience, WebHostWork
 
 
 class WebHostDriver:
@@ -39,7 +39,7 @@ class WebHostDriver:
         document_root: str | None,
         who: str,
         progress: Progress,
-        patience: Patience = Patience(),  # noqa: B008 - frozen
+        patience: Patience | None = None,
     ) -> None:
         self._host = host
         self._layout = Layout(host.home, contract)
@@ -60,11 +60,17 @@ class WebHostDriver:
     @contextmanager
     def lock(self, doing: str) -> Iterator[WebHostWork]:
         """Hold the contract's lock on the host; raises LockHeld naming step and holder."""
+        from playbooks import session
+        from playbooks.webhost.work import Patience, WebHostWork
+
+        patience = self._patience or Patience()
         with session.lock(self._host, self._layout.contract, doing, self._who) as held:
-            yield WebHostWork(held, self._layout, self._document_root, self._progress, self._patience, self._salt)
+            yield WebHostWork(held, self._layout, self._document_root, self._progress, patience, self._salt)
 
     def status(self, want: Want) -> Status:
         """Return what runs now."""
+        from playbooks.webhost.status import status_of
+
         return status_of(self._host, self._layout, want)
 
     def releases(self) -> Sequence[Release]:

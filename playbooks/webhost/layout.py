@@ -135,7 +135,7 @@ def check_document_root(layout: Layout, document_root: str | None) -> None:
     served = posixpath.normpath(posixpath.join(layout.home, document_root))
     if posixpath.commonpath([served, layout.account]) in (served, layout.account):
         raise Refused(
-            f"target.document_root {served} and {layout.account} lie in one another:"
+            f"target.document-root {served} and {layout.account} lie in one another:"
             " the web server could hand out the database and the secrets",
             "let the document root be a folder beside .crmhost, such as public_html",
         )

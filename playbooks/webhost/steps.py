@@ -111,7 +111,7 @@ def _is_due(step: Step, release: Release, records: Records) -> bool:
         name = key(step, release)
         raise HostError(
             f"step {name} was begun and not finished, and must not be run twice",
-            "look in log/steps.log and in the database at what it did; then, in its table crmhost_steps, write"
+            "look in log/crm/steps.log and in the database at what it did; then, in its table crmhost_steps, write"
             " 'finished' into that row's state if the step is whole, or delete the row if it did nothing; and deploy"
             " again",
         )
@@ -132,7 +132,7 @@ def _reset(want: Want, records: Records) -> str | None:
         raise Refused(
             f"step {name} was begun and not finished, and may only be run on a restored database:"
             " this version of crmhost does not restore yet",
-            "look in log/steps.log and restore the database by hand; nothing was done",
+            "look in log/crm/steps.log and restore the database by hand; nothing was done",
         )
     return f"step {name} was interrupted, and no customer has used the database yet"
 

@@ -58,7 +58,7 @@ def test_a_database_in_use_is_never_emptied() -> None:
 def test_a_step_that_must_not_run_twice_stops_everything() -> None:
     with pytest.raises(HostError, match="step register was begun and not finished") as failure:
         due(WANT, RELEASE, Records({**FINISHED, "register": "started"}))
-    assert "log/steps.log" in failure.value.remedy
+    assert "log/crm/steps.log" in failure.value.remedy
 
 
 @given(st.lists(st.sampled_from(["absent", "started", "finished"]), min_size=len(KEYS), max_size=len(KEYS)))
