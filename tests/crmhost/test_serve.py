@@ -100,6 +100,7 @@ def test_killed_and_restarted_it_settles_each_period_once_and_its_gap_is_unknown
         serve.wait()
     serve = commands.start("serve", log=log)
     try:
+        until(lambda: listening(commands), f"serve does not listen: {log.read_text()}", 30)
         until(lambda: len(settled(commands)) >= 3, "three settled periods", 60)
     finally:
         end(serve)

@@ -107,7 +107,7 @@ def test_a_full_host_is_one_clear_error(tmp_path: Path) -> None:
     assert "Free some space or quota" in caught.value.remedy
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+@pytest.mark.skipif(os.geteuid() != 0, reason="this machine cannot have a small file system mounted: it takes root")
 def test_a_really_full_file_system_is_named(host: Host, small: Path) -> None:
     with pytest.raises(HostError, match="No space left on device"):
         host.put([Put("a", bytes(4_000_000))], f"{small}/staging")

@@ -239,7 +239,7 @@ def read_only(path: Path) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(path)], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+@pytest.mark.skipif(os.geteuid() != 0, reason="this machine cannot have a small file system mounted: it takes root")
 def test_a_full_home(tmp_path: Path, small: Path) -> None:
     with Sandbox(tmp_path / "box") as box, reach(box) as host:
         box.home.rmdir()

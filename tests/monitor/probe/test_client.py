@@ -64,7 +64,7 @@ def test_ipv6(probe: Probe) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError as error:
-        pytest.skip(f"this machine has no IPv6 loopback address ({error})")
+        pytest.skip(f"this machine cannot have an IPv6 loopback address ({error})")
     with Listener(good, host="::1") as server:
         assert probe(server.url()).ok
 

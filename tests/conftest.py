@@ -1,0 +1,37 @@
+"""With CI set, a skipped test is a failure, unless its reason begins with the words of MAY_BE_SKIPPED."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+MAY_BE_SKIPPED = "this machine cannot have"
+"""How the reason of a skip begins where no installation could mend it: another account, a kernel without IPv6."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the skips that CI does not accept."""
+    for reason in refused(terminalreporter):
+        terminalreporter.write_line(f"SKIPPED, which CI does not accept: {reason}", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let the session fail for them."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and refused(reporter) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def refused(reporter: pytest.TerminalReporter) -> list[str]:
+    """Return where and why tests were skipped though the machine could have what they need; empty without CI."""
+    if not os.environ.get("CI"):
+        return []
+    found = []
+    for report in reporter.stats.get("skipped", []):
+        if isinstance(report.longrepr, tuple):
+            path, line, reason = report.longrepr
+            if not reason.removeprefix("Skipped: ").startswith(MAY_BE_SKIPPED):
+                found.append(f"{path}:{line}: {reason}")
+    return found
