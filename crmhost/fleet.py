@@ -30,7 +30,12 @@ class Fleet:
     @cached_property
     def settings(self) -> Settings:
         """Return what crmhost.yaml says; raises CrmhostError with every mistake in it."""
-        return read_settings(self.folder / SETTINGS)
+        return read_settings(self.settings_file)
+
+    @property
+    def settings_file(self) -> Path:
+        """Return where crmhost.yaml is."""
+        return self.folder / SETTINGS
 
     @property
     def state(self) -> Path:

@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from contract.amend import at
-from contract.model import WebHost
 from crm.catalogue import find
 from crm.driver import Driver, Progress
-from crm.errors import Refused
 from crm.plan import Want
 from crm.recipe import Recipe
 from crmhost.fleet import Fleet
-from crmhost.vault import generate_password
-from crmhost.want import make_want, refuse_recipe, refuse_stage
+from crmhost.order import read_order
+from crmhost.vault import Vault, generate_password
+from crmhost.want import make_want
 
 if TYPE_CHECKING:
     from playbooks.host import Host
@@ -41,23 +39,19 @@ def open_target(
     make_secrets: store the secrets that the recipe needs and the fleet lacks; otherwise they are made up for the
     moment, so that a plan writes nothing. Raises Refused where the contract's stage or target forbids it.
     """
-    contract = at(fleet.contract(name), time.time_ns() // 1000)
-    file = fleet.shown(fleet.contract_file(name))
-    refuse_stage(contract, file)
-    target = contract.target
-    if not isinstance(target, WebHost):
-        raise Refused(f"{file}: target.kind: {target.kind} has no driver in this version")
-    recipe = find(contract.crm.recipe)
-    refuse_recipe(contract, recipe, file)
-    opening = _Opening(fleet, target, accept)
+    order, access = read_order(fleet, name, time.time_ns() // 1000)
+    recipe = find(order.recipe)
+    key_file = None if access.key_file is None else fleet.folder / Path(access.key_file).expanduser()
+    opening = _Opening((order.user, order.host, order.port), fleet.known_hosts, key_file, accept)
     try:
         # The host does its half of the handshake while this half of the work is done.
         from playbooks.webhost.driver import WebHostDriver
 
-        want = make_want(contract, recipe, _secrets(fleet, name, recipe, make_secrets=make_secrets), file)
+        vault = Vault(fleet.folder / "secrets", access.recipients, fleet.environment)
+        want = make_want(order, recipe, _secrets(vault, name, recipe, make_secrets=make_secrets))
         who = f"{getpass.getuser()}@{socket.gethostname()}"
         host = opening.host()
-        yield WebHostDriver(host, name, document_root=target.document_root, who=who, progress=progress), want
+        yield WebHostDriver(host, name, document_root=order.document_root, who=who, progress=progress), want
     finally:
         opening.close()
 
@@ -65,11 +59,10 @@ def open_target(
 class _Opening:
     """A connection that is being made in a thread of its own."""
 
-    def __init__(self, fleet: Fleet, target: WebHost, accept: Accept) -> None:
+    def __init__(self, address: tuple[str, str, int], known: Path, key_file: Path | None, accept: Accept) -> None:
         self._host: Host | None = None
         self._failure: BaseException | None = None
-        self._address = (target.user, target.host, target.port)
-        self._known, self._key, self._accept = fleet.known_hosts, _key_file(fleet), accept
+        self._address, self._known, self._key, self._accept = address, known, key_file, accept
         self._thread = threading.Thread(target=self._connect, name="connect", daemon=True)
         self._thread.start()
 
@@ -108,12 +101,7 @@ def accept_on_terminal(*, accept: bool) -> Accept:
     return ask
 
 
-def _secrets(fleet: Fleet, name: str, recipe: Recipe, *, make_secrets: bool) -> dict[str, str]:
+def _secrets(vault: Vault, name: str, recipe: Recipe, *, make_secrets: bool) -> dict[str, str]:
     if make_secrets:
-        return {secret: fleet.vault.ensure(name, secret) for secret in recipe.secrets}
-    return {secret: fleet.vault.get(name, secret) or generate_password() for secret in recipe.secrets}
-
-
-def _key_file(fleet: Fleet) -> Path | None:
-    key = fleet.settings.ssh.key
-    return None if key is None else (fleet.folder / Path(key).expanduser())
+        return {secret: vault.ensure(name, secret) for secret in recipe.secrets}
+    return {secret: vault.get(name, secret) or generate_password() for secret in recipe.secrets}

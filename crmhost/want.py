@@ -3,53 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from contract.model import Contract, MonthPeriod, WebHost
 from crm.errors import Refused
 from crm.plan import Want
-from crm.recipe import Recipe
+from crm.recipe import Recipe, TargetKind
+
+if TYPE_CHECKING:
+    from contract.model import Contract, Micros
 
 ADMIN = "admin"
 """The name of the administrator account that a deploy makes for the customer."""
 
 
-def refuse_stage(contract: Contract, file: str) -> None:
-    """Raise Refused when the contract's stage or target does not allow a deploy (yet)."""
-    kind = contract.target.kind
-    if kind == "saas":
-        raise Refused(
-            f"{file}: target.kind: saas is somebody else's service; crmhost measures and credits it",
-            "There is nothing to deploy: crmhost serve measures it.",
-        )
-    if kind != "webhost":
-        raise Refused(
-            f"{file}: target.kind: {kind} cannot be deployed by this version; the driver for it is being built",
-            "Use target.kind: webhost (an account on a host, over SSH); deployed by hand, it is measured all the same.",
-        )
-    if contract.term.signed is None:
-        raise Refused(
-            f"{file}: term.signed: is absent, and nothing is deployed before a contract is signed",
-            "Write the date when it was signed: term: {signed: 2026-01-10, …}",
-        )
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a deploy takes from a contract, and nothing else of it: plain texts and a port."""
+
+    contract: str
+    file: str
+    recipe: str
+    version: str
+    kind: TargetKind
+    slots: Mapping[str, str]
+    user: str
+    host: str
+    port: int
+    document_root: str | None
 
 
-def refuse_recipe(contract: Contract, recipe: Recipe, file: str) -> None:
-    """Raise Refused when the recipe has no such version, or does not suit the target."""
-    if contract.crm.version not in recipe.versions:
-        raise Refused(
-            f"{file}: crm.version: found {contract.crm.version}; known of {recipe.title}: {', '.join(recipe.versions)}",
-            f"Use one of these, or add the version to the recipe: crmhost recipes {recipe.id}",
-        )
-    if contract.target.kind not in recipe.targets:
-        raise Refused(
-            f"{file}: target.kind: {contract.target.kind} does not suit {recipe.title}",
-            f"It suits {', '.join(recipe.targets)}: crmhost recipes {recipe.id}",
-        )
+def order_of(contract: Contract, file: str, now: Micros) -> Order:
+    """Return what the contract, as it stands now, orders; raises Refused where its stage or target allows no deploy."""
+    from contract.model import WebHost
 
-
-def make_want(contract: Contract, recipe: Recipe, secrets: Mapping[str, str], file: str) -> Want:
-    """Return what the contract asks of its host; raises Refused for what is missing in `file`."""
+    _refuse_stage(contract, file, now)
     target = contract.target
     if not isinstance(target, WebHost) or target.listen is None:
         raise Refused(
@@ -66,10 +55,66 @@ def make_want(contract: Contract, recipe: Recipe, secrets: Mapping[str, str], fi
         "admin": ADMIN,
         "email": _email(contract, parts.hostname or "localhost"),
     }
-    return Want(contract.id, recipe, contract.crm.version, slots, dict(secrets))
+    return Order(
+        contract=contract.id,
+        file=file,
+        recipe=contract.crm.recipe,
+        version=contract.crm.version,
+        kind=target.kind,
+        slots=slots,
+        user=target.user,
+        host=target.host,
+        port=target.port,
+        document_root=target.document_root,
+    )
+
+
+def make_want(order: Order, recipe: Recipe, secrets: Mapping[str, str]) -> Want:
+    """Return what the order asks of its host; raises Refused when the recipe has no such version, or does not suit."""
+    if order.version not in recipe.versions:
+        raise Refused(
+            f"{order.file}: crm.version: found {order.version}; known of {recipe.title}: {', '.join(recipe.versions)}",
+            f"Use one of these, or add the version to the recipe: crmhost recipes {recipe.id}",
+        )
+    if order.kind not in recipe.targets:
+        raise Refused(
+            f"{order.file}: target.kind: {order.kind} does not suit {recipe.title}",
+            f"It suits {', '.join(recipe.targets)}: crmhost recipes {recipe.id}",
+        )
+    return Want(order.contract, recipe, order.version, order.slots, dict(secrets))
+
+
+def _refuse_stage(contract: Contract, file: str, now: Micros) -> None:
+    from contract.moment import instant_text
+    from contract.term import signed_at
+
+    kind = contract.target.kind
+    if kind == "saas":
+        raise Refused(
+            f"{file}: target.kind: saas is somebody else's service; crmhost measures and credits it",
+            "There is nothing to deploy: crmhost serve measures it.",
+        )
+    if kind != "webhost":
+        raise Refused(
+            f"{file}: target.kind: {kind} cannot be deployed by this version; the driver for it is being built",
+            "Use target.kind: webhost (an account on a host, over SSH); deployed by hand, it is measured all the same.",
+        )
+    if contract.term.signed is None:
+        raise Refused(
+            f"{file}: term.signed: is absent, and nothing is deployed before a contract is signed",
+            "Write the date when it was signed: term: {signed: 2026-01-10, …}",
+        )
+    signed = signed_at(contract.term, contract.sla.period if contract.sla is not None else None)
+    if signed is not None and signed > now:
+        raise Refused(
+            f"{file}: term.signed: {instant_text(signed)} lies in the future, and nothing is deployed before",
+            "Deploy when it is signed, or write the date when it was.",
+        )
 
 
 def _zone(contract: Contract) -> str:
+    from contract.model import MonthPeriod
+
     sla = contract.sla
     return sla.period.timezone if sla is not None and isinstance(sla.period, MonthPeriod) else "UTC"
 

@@ -1,0 +1,86 @@
+"""Reading a contract's order, without reading the contract again where nothing has changed.
+
+Reading a contract file makes up half of what a deploy that finds nothing to do costs. So what it orders is kept in
+`.crmhost/orders/`, under the digest of all that it follows from: the contract file, crmhost.yaml, and crmhost itself.
+A kept order ends with the instant at which the next amendment begins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crm.errors import CrmhostError
+from crmhost.files import write_private
+from crmhost.want import Order, order_of
+
+if TYPE_CHECKING:
+    from contract.model import Contract, Micros
+    from crmhost.fleet import Fleet
+
+MADE_BY = ("want.py", "order.py", "settings.py")
+"""The modules that decide what an order is: another time of one of these files makes every kept order void."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How hosts are reached and secrets are kept, as crmhost.yaml says."""
+
+    key_file: str | None
+    recipients: tuple[str, ...]
+
+
+def read_order(fleet: Fleet, name: str, now: Micros) -> tuple[Order, Access]:
+    """Return what the contract orders now; raises CrmhostError for its mistakes, Refused where it allows no deploy."""
+    digest = _digest(fleet, name)
+    kept = fleet.state / "orders" / f"{name}.json"
+    if digest is not None:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return _kept(json.loads(kept.read_bytes()), digest, now)
+    written = fleet.contract(name)
+    order, access = _read(fleet, written, name, now)
+    if digest is not None:
+        body = {"digest": digest, "until": _until(written, now), "order": asdict(order), "access": asdict(access)}
+        with contextlib.suppress(CrmhostError, OSError):  # a fleet that cannot be written to is deployed all the same
+            fleet.state.mkdir(mode=0o700, exist_ok=True)
+            write_private(kept, json.dumps(body).encode())
+    return order, access
+
+
+def _digest(fleet: Fleet, name: str) -> str | None:
+    """Return the digest of what an order follows from; None where there is no such contract."""
+    here = Path(__file__).parent
+    whole = hashlib.sha256()
+    try:
+        for path in (fleet.contract_file(name), fleet.settings_file):
+            content = path.read_bytes()
+            whole.update(len(content).to_bytes(8, "big") + content)
+        whole.update(repr([(here / module).stat().st_mtime_ns for module in MADE_BY]).encode())
+    except OSError:
+        return None
+    return whole.hexdigest()
+
+
+def _kept(body: dict[str, Any], digest: str, now: Micros) -> tuple[Order, Access]:
+    """Return a kept order; raises ValueError where it is not this one, or has ended."""
+    if body["digest"] != digest or (body["until"] is not None and body["until"] <= now):
+        raise ValueError("another order")
+    access = Access(body["access"]["key_file"], tuple(body["access"]["recipients"]))
+    return Order(**body["order"]), access
+
+
+def _read(fleet: Fleet, written: Contract, name: str, now: Micros) -> tuple[Order, Access]:
+    from contract.amend import at
+
+    order = order_of(at(written, now), fleet.shown(fleet.contract_file(name)), now)
+    return order, Access(fleet.settings.ssh.key, fleet.settings.recipients)
+
+
+def _until(written: Contract, now: Micros) -> Micros | None:
+    from contract.amend import begins
+
+    return min((start for one in written.amendments if (start := begins(written, one)) > now), default=None)
