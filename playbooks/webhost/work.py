@@ -203,7 +203,8 @@ class WebHostWork:
         self._converge(made.nothing(self._layout, kept))
         self._run("remove the releases", self._drop_releases(place))
         self._destroyed = True
-        self._run("remove the contract", drop_contract(self._layout, keep_data=keep_data), safe_to_end=False)
+        # Asked beside the lock's own jobs: those write to the journal, which goes with the rest.
+        self._session.host.ask(drop_contract(self._layout, keep_data=keep_data), timeout=300.0)
         left = self._session.host.ask(left_over(self._layout, keep_data=keep_data)).decode("utf-8", "replace").strip()
         if left:
             raise HostError(
@@ -257,8 +258,8 @@ class WebHostWork:
         seen = observe(self._session.host, resources).seen
         converge.apply(self._session, resources, seen, self._progress)
 
-    def _run(self, name: str, script: Sh, *, safe_to_end: bool = True) -> None:
-        output = self._session.run(name, script, safe=safe_to_end)
+    def _run(self, name: str, script: Sh) -> None:
+        output = self._session.run(name, script, safe=True)
         if output.code != 0:
             raise HostError(f"{name}: exit {output.code}: {safe(output.text.strip())}", "mend it and try again")
 
