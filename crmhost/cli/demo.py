@@ -34,7 +34,8 @@ def command(as_json: bool, *, keep: bool) -> None:
     from crmhost.demo.scene import set_scene, sweep
     from crmhost.demo.story import Story
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a job that a script put in the background ignores SIGINT otherwise
+        signal.signal(number, _interrupt)
     narrator = Narrator(sys.stderr if as_json else sys.stdout)
     folder, finished = None, False
     try:
