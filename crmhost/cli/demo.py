@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,8 @@ def _show(narrator: Narrator, story: Story, ending: Ending, *, keep: bool) -> No
 
 def _password(story: Story) -> str:
     identity = story.scene.commands.environment["CRMHOST_AGE_KEY_FILE"]
-    return f"CRMHOST_AGE_KEY_FILE={identity} {sys.argv[0]} secrets show demo admin-password"
+    program = Path(sys.executable).with_name("crmhost")
+    return f"CRMHOST_AGE_KEY_FILE={identity} {program} secrets show demo admin-password"
 
 
 def _until_stopped() -> None:
