@@ -31,6 +31,7 @@ def test_a_secret_comes_back_and_its_file_is_private_and_unreadable(tmp_path: Pa
     assert b"correct horse" not in path.read_bytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.text(min_size=1))
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -184,6 +185,7 @@ def expected(results: list[ProbeResult], confirm: int, until: int) -> dict[int, 
     return line
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(histories(), st.integers(1, 4))
 def test_every_second_is_what_the_rules_say_of_the_whole_history(results: list[ProbeResult], confirm: int) -> None:

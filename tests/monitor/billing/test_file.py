@@ -130,6 +130,7 @@ def test_a_note_survives_the_ledger() -> None:
     assert note_from_text(note_to_text(NOTE)) == NOTE
 
 
+@pytest.mark.slow
 @given(st.text(), st.text())
 def test_keys_are_safe_everywhere_and_differ_where_their_periods_do(one: str, other: str) -> None:
     first, second = credit_key("acme", one, "credit", 1), credit_key("acme", other, "credit", 1)

@@ -172,6 +172,7 @@ def odd_lines(draw: st.DrawFn) -> str:
     return line[cut:] + draw(st.sampled_from(["", "", "", line, " ", "}"]))
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(st.lists(odd_lines(), min_size=1, max_size=4))
 def test_the_quick_way_gives_what_the_strict_way_gives_or_nothing(lines: list[str]) -> None:

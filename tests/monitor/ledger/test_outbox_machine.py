@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -149,7 +150,7 @@ class Delivering(RuleBasedStateMachine):
 
 
 Delivering.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
-TestDelivering = Delivering.TestCase
+TestDelivering = pytest.mark.slow(Delivering.TestCase)
 
 
 def test_no_call_begins_that_could_outlive_its_lease() -> None:

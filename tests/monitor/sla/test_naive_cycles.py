@@ -52,6 +52,7 @@ def agree(data: st.DataObject) -> None:
         assert found == expected
 
 
+@pytest.mark.slow
 @quick
 @given(st.data())
 def test_figures_and_credit_equal_a_count_of_every_slot(data: st.DataObject) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ def test_more_downtime_never_raises_availability(data: st.DataObject) -> None:
     assert after <= before
 
 
+@pytest.mark.slow
 @quick
 @given(st.data())
 def test_more_downtime_never_lowers_a_multiplied_credit(data: st.DataObject) -> None:

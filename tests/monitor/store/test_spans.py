@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
@@ -150,6 +151,7 @@ LIFE = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(life=LIFE)
 def test_what_is_stored_is_what_was_known_and_a_kill_loses_only_what_no_heartbeat_told(
