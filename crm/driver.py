@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias
 
-from crm.plan import Event, Plan, Release, Want
+from crm.backup import Contents
+from crm.plan import Crossing, Event, Plan, Release, Want
 from crm.recipe import Recipe, Step
 
 Progress: TypeAlias = Callable[[Event], None]
@@ -23,6 +24,42 @@ class Status:
     processes: tuple[tuple[str, str, str], ...]
     users: int | None
     holder: str | None
+
+
+class Mover(Protocol):
+    """How a driver moves a customer's data, under the lock: to another schema, into a backup, and back from one."""
+
+    def crossing(self) -> Crossing | None:
+        """Return what the target remembers of the last upgrade of the schema."""
+        ...
+
+    def mark(self, crossing: Crossing | None) -> None:
+        """Let the target remember it from now on, whatever happens next."""
+        ...
+
+    def close(self, want: Want) -> None:
+        """Show customers the maintenance page (503, Retry-After) instead of the CRM."""
+        ...
+
+    def open(self, want: Want) -> None:
+        """Let customers in again."""
+        ...
+
+    def halt(self, want: Want) -> None:
+        """End every process of every release; the database goes on, and what served is kept as data."""
+        ...
+
+    def interrupted(self, want: Want) -> Step | None:
+        """Return the step that was begun, not finished, and may only be run again on a restored backup."""
+        ...
+
+    def dump(self, want: Want, sink: BinaryIO) -> Contents:
+        """Write all of the customer's data to the stream."""
+        ...
+
+    def load(self, want: Want, source: BinaryIO) -> Contents:
+        """Replace the customer's data by what the stream holds; every process has been ended before."""
+        ...
 
 
 class Work(Protocol):
@@ -64,8 +101,16 @@ class Work(Protocol):
         """End what no longer serves and remove releases past those kept for rollback."""
         ...
 
+    def bring(self, want: Want, release: Release) -> None:
+        """Bring back what a kept release lacks, beside what serves, so that its steps and its gate can run."""
+        ...
+
+    def mover(self) -> Mover | None:
+        """Return what moves the customer's data; None: this driver cannot, so no schema is changed with it."""
+        ...
+
     def destroy(self, *, keep_data: bool) -> None:
-        """Remove everything of this contract from the target."""
+        """Remove everything of this contract from the target, and prove that nothing is left."""
         ...
 
 

@@ -12,6 +12,7 @@ from crm.recipe import Recipe
 
 Action: TypeAlias = Literal["create", "update", "replace", "delete", "run", "start", "restart", "stop", "switch"]
 Disrupts: TypeAlias = Literal["no", "restart", "outage", "data"]
+CrossingPhase: TypeAlias = Literal["begun", "saved", "open", "done", "restoring"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,36 @@ class Want:
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A database that gets another schema: from what serves to what is wanted, through `path`, a version at a time."""
+
+    old: Release
+    new: Release
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """The last upgrade of a database's schema, as the target remembers it, so that a crash at any point converges.
+
+    begun: microseconds since the epoch, UTC; what is written after it is lost when `backup` is restored. phase: begun
+    (nothing was changed yet), saved (`backup` is whole; steps may have begun), open (customers use the new release),
+    done, or restoring (`backup` is being put back, with the old release).
+    """
+
+    old: Release
+    new: Release
+    begun: int
+    phase: CrossingPhase = "begun"
+    backup: str | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Tell whether it was neither finished nor taken back."""
+        return self.phase != "done"
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One thing that differs on the target.
 
@@ -72,7 +103,8 @@ class Change:
 class Plan:
     """The changes, in order, that would converge the target; none: nothing to do.
 
-    resources: how many were asked. notes: what people should know (`this host has no cron …`).
+    resources: how many were asked. notes: what people should know (`this host has no cron …`). upgrade: the database
+    gets another schema, so the deploy makes a backup first. unfinished: an upgrade that was begun and did not end.
     """
 
     contract: str
@@ -81,6 +113,8 @@ class Plan:
     resources: int
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
+    upgrade: Upgrade | None = None
+    unfinished: Crossing | None = None
 
     @property
     def digest(self) -> str:

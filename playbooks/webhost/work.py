@@ -190,6 +190,12 @@ class WebHostWork:
             ),
         )
 
+    def bring(self, want: Want, release: Release) -> None:
+        """Do nothing: a release that is kept on a host is whole."""
+
+    def mover(self) -> None:
+        """Return nothing: this version neither upgrades nor backs up databases on web hosts."""
+
     def record(self, event: Event) -> None:
         """Write a line in the journal on the host, where there still is one."""
         if not self._destroyed:
