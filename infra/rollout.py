@@ -102,7 +102,8 @@ class Rollout:
 
     Two at the most: the one that serves and one candidate, of which only `web` runs. Pulumi is no health gate, so the
     program never decides which release serves: crmhost probes the candidate itself and then asks for a rollout
-    without the other one. previous: the release before, kept as data for a rollback; nothing of it exists.
+    without the other one. waiting: not even the candidate's web runs yet, because its steps are not done. previous:
+    the release before, kept as data for a rollback; nothing of it exists.
     Raises Refused for a rollout that no sequence of crmhost's makes.
     """
 
@@ -112,6 +113,7 @@ class Rollout:
     releases: tuple[Placed, ...] = ()
     serving: str | None = None
     previous: Placed | None = None
+    waiting: bool = False
 
     def __post_init__(self) -> None:
         names = [placed.release.id for placed in self.releases]
@@ -139,8 +141,10 @@ class Rollout:
         return next((placed for placed in self.releases if placed.release.id == self.serving), None)
 
     def running(self, placed: Placed) -> tuple[Runs, ...]:
-        """Return the processes that the stack holds of one of its releases: of a candidate `web` alone."""
-        return placed.processes if placed.release.id == self.serving else placed.processes[:1]
+        """Return the processes that the stack holds of one of its releases: of a candidate `web` alone, or none yet."""
+        if placed.release.id == self.serving:
+            return placed.processes
+        return () if self.waiting else placed.processes[:1]
 
 
 def encode(rollout: Rollout) -> tuple[str, str]:
@@ -202,6 +206,7 @@ def _rollout(raw: Mapping[str, Any], secret: Mapping[str, str]) -> Rollout:
         releases=tuple(_placed(each, f"release/{Release(**each['release']).id}", secret) for each in raw["releases"]),
         serving=raw["serving"],
         previous=None if previous is None else _placed(previous, "previous", secret),
+        waiting=raw["waiting"],
     )
 
 
