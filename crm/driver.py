@@ -29,10 +29,6 @@ class Status:
 class Mover(Protocol):
     """How a driver moves a customer's data, under the lock: to another schema, into a backup, and back from one."""
 
-    def crossing(self) -> Crossing | None:
-        """Return what the target remembers of the last upgrade of the schema."""
-        ...
-
     def mark(self, crossing: Crossing | None) -> None:
         """Let the target remember it from now on, whatever happens next."""
         ...
@@ -45,12 +41,19 @@ class Mover(Protocol):
         """Let customers in again."""
         ...
 
-    def halt(self, want: Want) -> None:
-        """End every process of every release; the database goes on, and what served is kept as data."""
+    def fetch(self, want: Want) -> None:
+        """Bring the artifact of what is wanted to the target, and touch nothing else."""
         ...
 
-    def interrupted(self, want: Want) -> Step | None:
-        """Return the step that was begun, not finished, and may only be run again on a restored backup."""
+    def halt(self, want: Want, kept: Release | None = None) -> None:
+        """End every process of every release and leave one release ready for its steps: what is wanted, or a kept one.
+
+        The database goes on, and what served is kept as data.
+        """
+        ...
+
+    def owner(self) -> Release | None:
+        """Return the release whose data is there; None: there is none that a backup could hold."""
         ...
 
     def dump(self, want: Want, sink: BinaryIO) -> Contents:
@@ -139,6 +142,14 @@ class Driver(Protocol):
 
     def exec(self, want: Want, argv: Sequence[str]) -> int:
         """Run a command in the release's environment with the user's terminal streams; returns its exit code."""
+        ...
+
+    def serving(self) -> str | None:
+        """Return the id of the release that serves."""
+        ...
+
+    def crossing(self) -> Crossing | None:
+        """Return what the target remembers of the last upgrade of its database's schema."""
         ...
 
     def releases(self) -> Sequence[Release]:

@@ -55,11 +55,10 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """A database that gets another schema: from what serves to what is wanted, through `path`, a version at a time."""
+    """A database that gets another schema: from the release that made its data to the one that is wanted."""
 
     old: Release
     new: Release
-    path: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

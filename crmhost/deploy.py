@@ -1,38 +1,49 @@
-"""The one sequence of every driver: lock, plan, confirm, stage, steps, gate, switch, retire, journal.
+"""The one sequence of every driver: lock, plan, confirm, backup, stage, steps, gate, switch, retire, journal.
 
 What was confirmed is what is done: the plan is made and confirmed before the lock is taken, made again under it, and
-when the two digests differ, nothing is done. This version makes no change that could lose data, so there is nothing to
-back up in between. Ctrl-C may come at any moment: the driver ends what runs on the target, and the same command again
-finishes it.
+when the two digests differ, nothing is done. A change of the database's schema, which can lose data, goes the way of
+`crmhost.upgrade`, with a backup; nothing else loses any, but `destroy`. Ctrl-C may come at any moment: the driver ends
+what runs on the target, and the same command again finishes it.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from crm.driver import Driver, Progress, Work
-from crm.errors import GateFailed, Refused
-from crm.plan import Event, Plan, Release, Want
+from crm.backup import BackupId, Lost
+from crm.driver import Driver, Mover
+from crm.errors import CrmhostError, Refused
+from crm.plan import Crossing, Plan, Release, Want
+from crmhost import upgrade
+from crmhost.sequence import Means, locked, run_steps, serve
 
 Confirm: TypeAlias = Callable[[Plan], bool]
-Public: TypeAlias = Callable[[Want], None]
-"""Asks the customer's URL from here; raises GateFailed when the answer is not the recipe's."""
-Did: TypeAlias = Literal["nothing", "declined", "deployed", "rolled back", "destroyed"]
+Did: TypeAlias = Literal["nothing", "declined", "deployed", "rolled back", "restored", "destroyed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended. `release`: the id of what serves now; `seconds` of the whole, confirmation included."""
+    """How it ended. `release`: the id of what serves now; `seconds` of the whole, confirmation included.
+
+    did: `restored` is a deploy that only finished going back to a backup. backup: the one that was made or restored.
+    """
 
     contract: str
     did: Did
     release: str | None
     plan: Plan | None
     seconds: float
+    backup: BackupId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Destroy:
+    """How much of a contract goes. backup: make one first; `keep_data`: the database and the uploads stay."""
+
+    keep_data: bool = False
+    backup: bool = True
 
 
 def plan(driver: Driver, want: Want) -> Plan:
@@ -43,115 +54,144 @@ def plan(driver: Driver, want: Want) -> Plan:
     return driver.plan(want)
 
 
-def deploy(
-    driver: Driver,
-    want: Want,
-    *,
-    confirm: Confirm,
-    progress: Progress,
-    public: Public,
-    clock: Callable[[], float] = time.monotonic,
-) -> Outcome:
+def deploy(driver: Driver, want: Want, means: Means, *, confirm: Confirm) -> Outcome:
     """Converge the target to what the contract wants, and let the release serve once it has proven itself.
 
     Raises Refused when the target changed between the confirmation and the lock, GateFailed when the release did not
-    become ready (what served before still serves), and what else the driver raises.
+    become ready (what served before still serves, or serves again), and what else the driver raises.
     """
-    begun = clock()
-    with _phase(progress, "plan", want.contract, clock):
+    begun = means.clock()
+    with means.phase("plan", want.contract):
         confirmed = plan(driver, want)
     release = confirmed.release
     if not confirmed.changes:
-        return Outcome(want.contract, "nothing", confirmed.serving, confirmed, clock() - begun)
+        return Outcome(want.contract, "nothing", confirmed.serving, confirmed, means.clock() - begun)
     if not confirm(confirmed):
-        return Outcome(want.contract, "declined", confirmed.serving, confirmed, clock() - begun)
-    with _locked(driver, f"deploy {release.id}", progress, clock) as work:
+        return Outcome(want.contract, "declined", confirmed.serving, confirmed, means.clock() - begun)
+    with locked(driver, f"deploy {release.id}", means) as work:
         _check_unchanged(confirmed, work.plan(want))
-        with _phase(progress, "stage", release.id, clock):
+        if confirmed.upgrade is not None or confirmed.unfinished is not None:
+            end = upgrade.carry_out(work, want, confirmed, means)
+            did: Did = "deployed" if end.release == release else "restored"
+            return Outcome(want.contract, did, end.release.id, confirmed, means.clock() - begun, end.backup)
+        with means.phase("stage", release.id):
             work.stage(want, confirmed)
-        _run_steps(work, want, progress, clock)
-        _serve(work, want, release, progress, public, clock)
-    return Outcome(want.contract, "deployed", release.id, confirmed, clock() - begun)
+        run_steps(work, want, means)
+        serve(work, want, release, means)
+    return Outcome(want.contract, "deployed", release.id, confirmed, means.clock() - begun)
 
 
-def rollback(
-    driver: Driver,
-    want: Want,
-    to: str | None,
-    *,
-    progress: Progress,
-    public: Public,
-    clock: Callable[[], float] = time.monotonic,
-) -> Outcome:
-    """Let a kept release of the same schema serve again, through the same gate.
+def rollback(driver: Driver, want: Want, to: str | None, means: Means) -> Outcome:
+    """Let a kept release serve again through the same gate; one of another schema with the backup made for it.
 
-    `to`: a release's id or its version; None: the one that served before. Raises Refused when there is none such.
+    `to`: a release's id or its version; None: the one that served before. Raises Refused when there is none such, or
+    when nobody is sure (`means.sure`) that what was written since the backup may be lost.
     """
-    begun = clock()
-    with _locked(driver, f"rollback to {to or 'the release before'}", progress, clock) as work:
-        serving = driver.status(want).serving
-        release = choose(driver.releases(), serving, to, want.contract)
-        _serve(work, want, release, progress, public, clock)
-    return Outcome(want.contract, "rolled back", release.id, None, clock() - begun)
+    begun = means.clock()
+    back = going_back(driver, want, to, means)
+    if back.crossing is not None and not means.sure(Lost(back.crossing.begun, means.now())):
+        return Outcome(want.contract, "declined", back.serving, None, means.clock() - begun)
+    asked = replace(want, version=back.release.version)
+    with locked(driver, f"rollback to {back.release.id}", means) as work:
+        if going_back(driver, want, to, means) != back:
+            raise Refused(
+                f"{want.contract}: the target has changed since the question was asked; nothing was done",
+                "look at crmhost status and roll back again",
+            )
+        if back.crossing is not None:
+            upgrade.undo(work, asked, back.crossing, means)
+        else:
+            with means.phase("stage", back.release.id):
+                work.bring(asked, back.release)
+            run_steps(work, asked, means)
+            serve(work, asked, back.release, means)
+    backup = back.crossing.backup if back.crossing is not None else None
+    return Outcome(want.contract, "rolled back", back.release.id, None, means.clock() - begun, backup)
 
 
-def destroy(
-    driver: Driver,
-    want: Want,
-    *,
-    keep_data: bool,
-    progress: Progress,
-    clock: Callable[[], float] = time.monotonic,
-) -> Outcome:
+def destroy(driver: Driver, want: Want, what: Destroy, means: Means) -> Outcome:
     """Remove everything of the contract from its target, but for the data where it is to be kept; may run twice."""
-    begun = clock()
-    with _locked(driver, "destroy", progress, clock) as work, _phase(progress, "retire", want.contract, clock):
-        work.destroy(keep_data=keep_data)
-    return Outcome(want.contract, "destroyed", None, None, clock() - begun)
+    begun = means.clock()
+    saved = None
+    with locked(driver, "destroy", means) as work:
+        mover = work.mover()
+        owner = mover.owner() if mover is not None else None
+        if what.backup and mover is not None and owner is not None:
+            saved = _last_backup(mover, want, owner, means)
+        with means.phase("retire", want.contract):
+            work.destroy(keep_data=what.keep_data)
+    return Outcome(want.contract, "destroyed", None, None, means.clock() - begun, saved)
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """Where a rollback goes: to `release`, and with the backup of `crossing` where the schema changed in between."""
+
+    release: Release
+    serving: str | None
+    crossing: Crossing | None
+
+
+def going_back(driver: Driver, want: Want, to: str | None, means: Means) -> Back:
+    """Return what a rollback would do; raises Refused when it cannot."""
+    serving = driver.serving()
+    last = driver.crossing()
+    if last is not None and last.under_way:
+        if to not in (None, last.old.id, last.old.version):
+            raise Refused(
+                f"{want.contract}: an upgrade from {last.old.id} to {last.new.id} is under way, and can only be taken"
+                f" back to {last.old.id}",
+                f"crmhost rollback {want.contract} does so; crmhost deploy {want.contract} finishes it",
+            )
+        return Back(last.old, serving, last)
+    kept = driver.releases()
+    release = choose(kept, serving, to, want.contract)
+    now = next((one for one in kept if one.id == serving), None)
+    if now is None or now.schema == release.schema:
+        return Back(release, serving, None)
+    return Back(release, serving, _across(last, now, release, want, means))
 
 
 def choose(releases: Sequence[Release], serving: str | None, to: str | None, contract: str) -> Release:
-    """Return the release to go back to; `releases` are newest first. Pure; raises Refused when none is right."""
+    """Return the release to go back to; `releases` are newest first. Pure; raises Refused when there is none."""
     now = next((release for release in releases if release.id == serving), None)
     others = [release for release in releases if release.id != serving]
     named = [release for release in others if to in (None, release.id, release.version)]
     if to is not None and now is not None and to in (now.id, now.version) and not named:
         raise Refused(f"{contract}: {now.id} serves already", "")
     same = [release for release in named if now is None or release.schema == now.schema]
-    if same:
-        return same[0]
+    if same or named:
+        return (same or named)[0]
     kept = ", ".join(release.id for release in others) or "no other release"
-    if named and now is not None:
-        raise Refused(
-            f"{contract}: {named[0].id} needs schema {named[0].schema}, the database has schema {now.schema}:"
-            " old code never runs on a schema that it did not make",
-            "this version of crmhost does not restore the backup that such a rollback needs; nothing was done",
-        )
     raise Refused(f"{contract}: there is no release to go back to; the host keeps {kept}", "")
 
 
-def _run_steps(work: Work, want: Want, progress: Progress, clock: Callable[[], float]) -> None:
-    for step in work.due(want):
-        with _phase(progress, "steps", step.name, clock, step.summary):
-            work.run(want, step)
+def _across(last: Crossing | None, now: Release, to: Release, want: Want, means: Means) -> Crossing:
+    """Return the upgrade that a rollback to a release of another schema takes back; raises Refused for none."""
+    if last is not None and (last.old, last.new) == (to, now) and last.backup is not None:
+        return last
+    found = None if means.backups is None else means.backups.before_upgrade_from(to)
+    if found is None:
+        raise Refused(
+            f"{want.contract}: {to.id} needs schema {to.schema}, the database has schema {now.schema}: old code never"
+            " runs on a schema that it did not make, and no backup from before that upgrade is known",
+            f"crmhost backup {want.contract} list shows what can be restored; nothing was done",
+        )
+    return Crossing(to, now, found.taken, "done", found.id)
 
 
-def _serve(
-    work: Work, want: Want, release: Release, progress: Progress, public: Public, clock: Callable[[], float]
-) -> None:
-    with _phase(progress, "gate", release.id, clock):
-        work.ready(want, release)
-    with _phase(progress, "switch", release.id, clock):
-        work.switch(want, release)
-    try:
-        with _phase(progress, "gate", want.slots.get("url", release.id), clock):
-            public(want)
-    except GateFailed as failure:
-        with _phase(progress, "switch", "back", clock):
-            still = work.revert(want, release)
-        raise GateFailed(f"{release.id} served on the host, but not at its public URL: {failure.what}", still) from None
-    with _phase(progress, "retire", release.id, clock):
-        work.retire(want, release)
+def _last_backup(mover: Mover, want: Want, owner: Release, means: Means) -> BackupId:
+    """Keep a backup of what is about to go; customers stay outside from its beginning on."""
+    remedy = "Nothing was removed. Mend it, or give the backup up: crmhost destroy … --no-backup --lose-data"
+    if means.backups is None:
+        raise Refused(f"{want.contract}: there is nowhere to keep a backup of what is about to be removed", remedy)
+    with means.phase("backup", want.contract):
+        mover.close(want)
+        try:
+            return means.backups.save(owner, "destroy", lambda sink: mover.dump(want, sink)).id
+        except CrmhostError as failure:
+            mover.open(want)
+            raise type(failure)(f"no backup could be made first: {failure.what}", remedy) from failure
 
 
 def _check_unchanged(confirmed: Plan, now: Plan) -> None:
@@ -163,32 +203,3 @@ def _check_unchanged(confirmed: Plan, now: Plan) -> None:
         f"{now.contract}: the target has changed since the plan was shown ({differs}); nothing was done",
         "look at the new plan and deploy again",
     )
-
-
-@contextmanager
-def _locked(driver: Driver, doing: str, progress: Progress, clock: Callable[[], float]) -> Iterator[Work]:
-    begun = clock()
-    progress(Event("lock", doing, "begin"))
-    with driver.lock(doing) as work:
-        progress(Event("lock", doing, "done", seconds=clock() - begun))
-        try:
-            yield work
-        except BaseException as failure:
-            work.record(Event("journal", doing, "failed", type(failure).__name__, clock() - begun))
-            raise
-        work.record(Event("journal", doing, "done", seconds=clock() - begun))
-    progress(Event("journal", doing, "done", seconds=clock() - begun))
-
-
-@contextmanager
-def _phase(
-    progress: Progress, phase: str, subject: str, clock: Callable[[], float], detail: str = ""
-) -> Iterator[None]:
-    begun = clock()
-    progress(Event(phase, subject, "begin", detail))
-    try:
-        yield
-    except BaseException:
-        progress(Event(phase, subject, "failed", detail, clock() - begun))
-        raise
-    progress(Event(phase, subject, "done", detail, clock() - begun))

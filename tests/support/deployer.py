@@ -9,6 +9,7 @@ from pathlib import Path
 from crm.errors import CrmhostError
 from crmhost import deploy
 from crmhost.public import check
+from crmhost.sequence import Means
 from playbooks.connect import Address, connect
 from playbooks.webhost.driver import WebHostDriver
 from playbooks.webhost.work import Patience
@@ -35,9 +36,8 @@ def main(root: str, ssh: str, contract: str, version: str, listen: str, language
             deploy.deploy(
                 driver,
                 replace(want, contract=contract),
+                Means(lambda _: None, lambda want: check(want, patience=5.0)),
                 confirm=lambda _: True,
-                progress=lambda _: None,
-                public=lambda want: check(want, patience=5.0),
             )
     except CrmhostError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
