@@ -127,7 +127,8 @@ def _connected(spec: Spec) -> Mapping[str, Any]:
         "networks_advanced": [
             docker.ContainerNetworksAdvancedArgs(name=each.network, aliases=list(each.aliases) or None)
             for each in spec.networks
-        ],
+        ]
+        or None,
         "network_mode": None if spec.networks else "none",
         "volumes": [
             docker.ContainerVolumeArgs(volume_name=each.volume, container_path=each.path, read_only=each.read_only)

@@ -6,32 +6,8 @@ from dataclasses import replace
 import pytest
 
 from crm.errors import CrmhostError, Refused
-from crm.plan import Release
-from infra.rollout import Limits, Placed, Rollout, Runs, Service, Slot, UploadFile, decode, encode
-
-SECRET = "correct horse battery staple"  # noqa: S105
-LIMITS = Limits(256, "1")
-DATABASE = Service("sha256:db", LIMITS, (UploadFile("password", 0o400, SECRET),))
-
-
-def placed(version: str, digit: str, slot: Slot) -> Placed:
-    return Placed(
-        release=Release("creme", version, digit * 64, "2.8"),
-        image="sha256:crm",
-        slot=slot,
-        host="crm.acme.example",
-        processes=tuple(Runs(name, ("python", name), {"A": "1"}, "/release", 30, LIMITS) for name in ("web", "jobs")),
-        health=("python", "probe.py"),
-        files=(UploadFile("settings.py", 0o400, f"{SECRET} {version}"),),
-    )
-
-
-OLD = placed("2.8.5", "0", "a")
-NEW = placed("2.8.6", "1", "b")
-
-
-def rollout(*releases: Placed, serving: Placed | None) -> Rollout:
-    return Rollout("acme", DATABASE, None, releases, None if serving is None else serving.release.id)
+from infra.rollout import Limits, Service, UploadFile, decode, encode
+from tests.support.rollouts import LIMITS, NEW, OLD, SECRET, placed, rollout
 
 
 def test_the_candidate_is_the_release_that_does_not_serve() -> None:
@@ -78,7 +54,7 @@ def test_it_is_recorded_whole_and_the_public_part_holds_no_secret() -> None:
     public, secret = encode(both)
     assert decode(public, secret) == both
     assert SECRET not in public + repr(both)
-    assert secret.count(SECRET) == 4
+    assert secret.count(SECRET) == 5
     assert encode(decode(public, secret)) == (public, secret)
 
 
