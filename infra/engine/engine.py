@@ -7,6 +7,8 @@ import io
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
 from typing import BinaryIO
 
 import docker.errors
@@ -21,7 +23,7 @@ from infra.engine.files import Volume
 from infra.engine.reach import Reach
 from infra.engine.run import OneShot
 from infra.engine.seen import Seen, SeenContainer
-from infra.engine.stream import OutOfTime, Output, Streams, converse
+from infra.engine.stream import OutOfTime, Output, Stream, Streams, converse
 from infra.naming import LABEL_CONTRACT, UID
 
 HOUR = 3600.0
@@ -80,6 +82,11 @@ class Engine:
             except docker.errors.NotFound:
                 return None
 
+    def now(self) -> datetime:
+        """Return the host's time, which what happens there is dated by."""
+        with self.asking(self.reach.url):
+            return datetime.fromisoformat(str(self.client.info()["SystemTime"]))
+
     def logs(self, container: str, lines: int) -> bytes:
         """Return the last lines that a container printed, both outputs in their order."""
         with self.asking(container):
@@ -107,6 +114,11 @@ class Engine:
         """
         with self.asking(spec.name):
             return programs.run(self.client, self._dialer, spec, io.BytesIO(stdin), timeout)
+
+    def attach(self, container: str) -> Stream:
+        """Return the streams of a container that was created; when ours ends, so does its standard input."""
+        with self.asking(container):
+            return programs.attach(self.client, self._dialer, container)
 
     def finish(self, container: str, *, timeout: float = HOUR) -> Output:
         """Wait for the end of a kept one-shot, whoever started it, and return what it printed from its beginning."""
@@ -196,9 +208,14 @@ class Engine:
             self.client.unpause(container)
 
     def remove(self, container: str) -> None:
-        """Remove a container by force; one that is gone is no error. Its volumes stay."""
+        """Remove a container by force, and return when it is gone; one that is gone is no error. Its volumes stay."""
         with self.asking(container), contextlib.suppress(docker.errors.NotFound):
-            self.client.remove_container(container, force=True)
+            try:
+                self.client.remove_container(container, force=True)
+            except docker.errors.APIError as error:
+                if error.status_code != HTTPStatus.CONFLICT:
+                    raise
+                programs.wait_gone(self.client, container)  # somebody removes it at this moment
 
     def connect_network(self, container: str, network: str, aliases: Sequence[str] = ()) -> None:
         """Put a container on a network, with these names there."""

@@ -21,8 +21,8 @@ from infra.naming import UID
 
 NOBODY_ELSE = f"{UID}:{UID}"
 LOG = {"max-size": "10m", "max-file": "3"}
-_SETTLES = 5.0
-"""Seconds within which the engine knows the exit code of a program whose streams have ended."""
+_SETTLES = 10.0
+"""Seconds within which the engine knows the exit code of a program whose streams have ended, or that it has gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ def run(client: Client, dialer: Dialer, spec: OneShot, source: BinaryIO, timeout
     Raises LockHeld where one of that name runs, docker.errors.APIError for what the engine refuses.
     """
     until = time.monotonic() + timeout
+    _make_room(client, spec)
     container = create(client, spec)
     try:
         stream = attach(client, dialer, container)
@@ -89,7 +90,7 @@ def finish(client: Client, name: str, timeout: float) -> Output:
 
 
 def create(client: Client, spec: OneShot, *, auto_remove: bool = False) -> str:
-    """Create the container, without starting it, and return its id; one of the name that has ended gives way."""
+    """Create the container, without starting it, and return its id; raises docker.errors.APIError where one exists."""
     networks = dict(spec.networks)
     first = next(iter(networks), None)
     host = client.create_host_config(
@@ -111,7 +112,6 @@ def create(client: Client, spec: OneShot, *, auto_remove: bool = False) -> str:
     if first is not None:
         aliases = client.create_endpoint_config(aliases=list(networks.pop(first)))
         joined = {"EndpointsConfig": {first: aliases}}
-    _make_room(client, spec)
     made = client.create_container(
         spec.image,
         entrypoint=list(spec.argv[:1]),
@@ -157,6 +157,18 @@ def exit_code(client: Client, made: str) -> int:
         if time.monotonic() > until:
             raise HostError("the program closed its output, but it runs on", "")
         time.sleep(0.02)
+
+
+def wait_gone(client: Client, container: str) -> None:
+    """Return when the engine does not know the container any more; raises HostError when it stays."""
+    until = time.monotonic() + _SETTLES
+    while time.monotonic() < until:
+        try:
+            client.inspect_container(container)
+        except docker.errors.NotFound:
+            return
+        time.sleep(0.02)
+    raise HostError(f"{container}: the engine is removing it, and it is still there", f"docker rm -f {container}")
 
 
 def _ended(client: Client, container: str, timeout: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, TypeAlias, cast
 
 import docker.errors
@@ -54,7 +55,7 @@ class SeenContainer:
     security: frozenset[str]
     ports: Mapping[str, tuple[tuple[str, int], ...]]
     restarts: int
-    started: str
+    created: datetime
 
     @property
     def running(self) -> bool:
@@ -128,7 +129,7 @@ def container_of(raw: Mapping[str, Any]) -> SeenContainer:
         security=frozenset(host.get("SecurityOpt") or ()),
         ports=_ports(host.get("PortBindings") or {}),
         restarts=raw.get("RestartCount") or 0,
-        started=state.get("StartedAt") or "",
+        created=datetime.fromisoformat(raw["Created"]),
     )
 
 

@@ -1,0 +1,1 @@
+"""Scripts that run on the host, in containers: constant text, shipped as data."""
