@@ -170,7 +170,7 @@ def _across(last: Crossing | None, now: Release, to: Release, want: Want, means:
     """Return the upgrade that a rollback to a release of another schema takes back; raises Refused for none."""
     if last is not None and (last.old, last.new) == (to, now) and last.backup is not None:
         return last
-    found = None if means.backups is None else means.backups.before_upgrade_from(to)
+    found = None if means.backups is None else means.backups().before_upgrade_from(to)
     if found is None:
         raise Refused(
             f"{want.contract}: {to.id} needs schema {to.schema}, the database has schema {now.schema}: old code never"
@@ -188,7 +188,7 @@ def _last_backup(mover: Mover, want: Want, owner: Release, means: Means) -> Back
     with means.phase("backup", want.contract):
         mover.close(want)
         try:
-            return means.backups.save(owner, "destroy", lambda sink: mover.dump(want, sink)).id
+            return means.backups().save(owner, "destroy", lambda sink: mover.dump(want, sink)).id
         except CrmhostError as failure:
             mover.open(want)
             raise type(failure)(f"no backup could be made first: {failure.what}", remedy) from failure

@@ -33,13 +33,13 @@ def micros() -> int:
 class Means:
     """What the sequence uses besides the target.
 
-    backups: where the contract's backups are kept; None: no change that could lose data is made. clock: seconds, for
-    what took how long; now: microseconds UTC, for what is remembered.
+    backups: opens where the contract's backups are kept; None: no change that could lose data is made. clock:
+    seconds, for what took how long; now: microseconds UTC, for what is remembered.
     """
 
     progress: Progress
     public: Public
-    backups: Backups | None = None
+    backups: Callable[[], Backups] | None = None
     sure: Sure = nobody
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], int] = micros

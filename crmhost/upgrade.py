@@ -156,4 +156,4 @@ def _able(work: Work, want: Want, means: Means) -> tuple[Mover, Backups]:
             f"{want.contract}: its database would get another schema, and there is nowhere to keep a backup of it",
             "say in crmhost.yaml where backups are kept (backups:); nothing was done",
         )
-    return mover, means.backups
+    return mover, means.backups()

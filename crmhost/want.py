@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,9 +18,16 @@ ADMIN = "admin"
 """The name of the administrator account that a deploy makes for the customer."""
 
 
+DEPLOYED: tuple[TargetKind, ...] = ("webhost", "cloud")
+"""The kinds of target that this version has a driver for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a deploy takes from a contract, and nothing else of it: plain texts and a port."""
+    """What a deploy takes from a contract, and nothing else of it: plain texts and a port.
+
+    user, host, port, document_root: of a web host. docker: the address of a Docker engine.
+    """
 
     contract: str
     file: str
@@ -28,40 +35,45 @@ class Order:
     version: str
     kind: TargetKind
     slots: Mapping[str, str]
-    user: str
-    host: str
-    port: int
-    document_root: str | None
+    user: str = ""
+    host: str = ""
+    port: int = 22
+    document_root: str | None = None
+    docker: str = ""
 
 
 def order_of(contract: Contract, file: str, now: Micros) -> Order:
     """Return what the contract, as it stands now, orders; raises Refused where its stage or target allows no deploy."""
-    from contract.model import WebHost
+    from contract.model import Cloud, WebHost
 
     _refuse_stage(contract, file, now)
     target = contract.target
-    if not isinstance(target, WebHost) or target.listen is None:
-        raise Refused(
-            f"{file}: target.listen: is absent, so the CRM has no address to serve at",
-            "Write the loopback address that the host gives to your application: listen: 127.0.0.1:8100",
-        )
-    parts = urlsplit(contract.crm.url)
-    slots = {
-        "url": contract.crm.url.rstrip("/"),
-        "host": parts.hostname or "",
-        "listen": target.listen,
-        "language": contract.customer.language,
-        "timezone": _zone(contract),
-        "admin": ADMIN,
-        "email": _email(contract, parts.hostname or "localhost"),
-    }
-    return Order(
+    host = urlsplit(contract.crm.url).hostname or ""
+    order = Order(
         contract=contract.id,
         file=file,
         recipe=contract.crm.recipe,
         version=contract.crm.version,
         kind=target.kind,
-        slots=slots,
+        slots={
+            "url": contract.crm.url.rstrip("/"),
+            "host": host,
+            "language": contract.customer.language,
+            "timezone": _zone(contract),
+            "admin": ADMIN,
+            "email": _email(contract, host or "localhost"),
+        },
+    )
+    if isinstance(target, Cloud):
+        return replace(order, docker=target.docker)
+    if not isinstance(target, WebHost) or target.listen is None:
+        raise Refused(
+            f"{file}: target.listen: is absent, so the CRM has no address to serve at",
+            "Write the loopback address that the host gives to your application: listen: 127.0.0.1:8100",
+        )
+    return replace(
+        order,
+        slots={**order.slots, "listen": target.listen},
         user=target.user,
         host=target.host,
         port=target.port,
@@ -94,10 +106,11 @@ def _refuse_stage(contract: Contract, file: str, now: Micros) -> None:
             f"{file}: target.kind: saas is somebody else's service; crmhost measures and credits it",
             "There is nothing to deploy: crmhost serve measures it.",
         )
-    if kind != "webhost":
+    if kind not in DEPLOYED:
         raise Refused(
             f"{file}: target.kind: {kind} cannot be deployed by this version; the driver for it is being built",
-            "Use target.kind: webhost (an account on a host, over SSH); deployed by hand, it is measured all the same.",
+            "Use target.kind: webhost (an account on a host, over SSH) or cloud (a Docker host); deployed by hand, it"
+            " is measured all the same.",
         )
     if contract.term.signed is None:
         raise Refused(

@@ -22,7 +22,8 @@ def means(target: Target, *, public: BaseException | None = None, backups: Backu
         if public is not None:
             raise public
 
-    return Means(lambda _: None, ask_public, backups, clock=lambda: next(ticks))
+    keep = None if backups is None else lambda: backups
+    return Means(lambda _: None, ask_public, keep, clock=lambda: next(ticks))
 
 
 def go(target: Target, *, yes: bool = True, public: BaseException | None = None) -> tuple[Outcome, list[Event]]:

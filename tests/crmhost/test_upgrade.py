@@ -33,7 +33,7 @@ def course(target: Target, backups: Backups, *, sure: bool = True) -> Means:
     def public(_want: Want) -> None:
         target.did("public")
 
-    return Means(lambda _: None, public, backups, sure=lambda _: sure, now=lambda: 5)
+    return Means(lambda _: None, public, lambda: backups, sure=lambda _: sure, now=lambda: 5)
 
 
 def up(target: Target, backups: Backups, *, version: str = "2.0", sure: bool = True) -> Outcome:

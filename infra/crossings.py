@@ -1,0 +1,61 @@
+"""What a target remembers of the last upgrade of a database's schema: one small file in the journal's volume."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import docker.errors
+
+from crm.errors import HostError
+from crm.plan import Crossing, Release
+from infra import naming
+from infra.engine.engine import Engine
+from infra.engine.files import Volume
+
+_FILE = "upgrade.json"
+_FOLDER = "/journal"  # of the journal's volume, in the container that is the lock
+_REMEDY = "Look at the file in that volume; if no upgrade is under way, remove it there."
+
+
+def read(engine: Engine, contract: str) -> Crossing | None:
+    """Return the last upgrade, or None; raises HostError when what is written there makes no sense."""
+    volume = naming.journal(contract)
+    try:
+        content = engine.get(Volume(volume), f"/{_FILE}")
+    except HostError as error:
+        if isinstance(error.__cause__, docker.errors.NotFound):  # no volume: nothing was ever done here
+            return None
+        raise
+    return None if content is None else decode(content, f"{volume}: {_FILE}")
+
+
+def write(engine: Engine, contract: str, crossing: Crossing | None) -> None:
+    """Write it whole or not at all; to be called while the contract's lock is held."""
+    lock = naming.lock(contract)
+    if crossing is None:
+        _must(engine, lock, "rm", "-f", f"{_FOLDER}/{_FILE}")
+        return
+    engine.put(Volume(naming.journal(contract)), "/", {f"{_FILE}.new": encode(crossing)})
+    _must(engine, lock, "mv", "-f", f"{_FOLDER}/{_FILE}.new", f"{_FOLDER}/{_FILE}")
+    _must(engine, lock, "sync", f"{_FOLDER}/{_FILE}")
+
+
+def encode(crossing: Crossing) -> bytes:
+    """Return its text. Pure."""
+    return json.dumps(asdict(crossing), sort_keys=True).encode()
+
+
+def decode(content: bytes, where: str) -> Crossing:
+    """Return what a text says; raises HostError that names `where`. Pure."""
+    try:
+        raw = json.loads(content)
+        return Crossing(**{**raw, "old": Release(**raw["old"]), "new": Release(**raw["new"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise HostError(f"{where}: reads {content[:100]!r}, which crmhost did not write", _REMEDY) from error
+
+
+def _must(engine: Engine, container: str, *argv: str) -> None:
+    output = engine.execute(container, argv, timeout=60)
+    if output.code != 0:
+        raise HostError(f"{container}: {argv[0]} ended with {output.code}: {output.said}", "nothing more was done")
