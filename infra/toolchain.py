@@ -1,0 +1,168 @@
+"""The Pulumi engine: where it is found, and how it is brought where it is missing. Its SDK is imported late: 0.5 s."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crm.errors import CrmhostError
+
+if TYPE_CHECKING:
+    from pulumi.automation import PulumiCommand
+
+VERSION = "3.259.0"
+"""What is installed, and the oldest that is used: crmhost's rules were measured on it."""
+ENGINE = "pulumi"
+LANGUAGE_HOST = "pulumi-language-python"
+"""What runs the program for `pulumi up` by hand; crmhost itself does without."""
+PLUGIN = "pulumi-resource-docker"
+OFFICIAL = "https://get.pulumi.com/install.sh"
+BUILD = Path(__file__).parents[1] / "tools" / "pulumi" / "build"
+"""Builds the engine from its sources. It is there in a checkout of crmhost, and not in an installed package."""
+REMEDY = f"Bring it: crmhost doctor --install; or put Pulumi {VERSION} or newer on PATH."
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """A Pulumi that is there. root: its programs are in `bin` below it."""
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the programs, for a PATH."""
+        return self.root / "bin"
+
+    @property
+    def language_host(self) -> bool:
+        """Return whether `pulumi up` by hand works with it."""
+        return (self.folder / LANGUAGE_HOST).is_file()
+
+    def command(self) -> PulumiCommand:
+        """Return what the Automation API runs (0.2 s); raises CrmhostError where it does not run, or is too old."""
+        from pulumi.automation import InvalidVersionError, PulumiCommand
+        from semver import VersionInfo
+
+        try:
+            return PulumiCommand(root=str(self.root), version=VersionInfo.parse(VERSION))
+        except InvalidVersionError as error:
+            raise CrmhostError(
+                f"{self.folder / ENGINE}: {error}", f"crmhost needs Pulumi {VERSION} or newer."
+            ) from error
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise CrmhostError(f"{self.folder / ENGINE} does not run: {error}", REMEDY) from error
+
+
+def default_cache(environment: Mapping[str, str]) -> Path:
+    """Return the folder that the installed Pulumi is kept in, by its version."""
+    base = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".cache")
+    return Path(base) / "crmhost" / "pulumi" / VERSION
+
+
+def find(environment: Mapping[str, str], cache: Path) -> Toolchain:
+    """Return the Pulumi on PATH, else the installed one; nothing is run. Raises CrmhostError where there is none.
+
+    One on PATH counts where its folder is called `bin`, as every installer has it: the Automation API asks for that.
+    """
+    on_path = shutil.which(ENGINE, path=environment.get("PATH", ""))
+    if on_path is not None and Path(on_path).parent.name == "bin":
+        return Toolchain(Path(on_path).absolute().parents[1])
+    if (cache / "bin" / ENGINE).is_file():
+        return Toolchain(cache)
+    raise CrmhostError(f"Pulumi is missing: neither on PATH nor in {cache}", REMEDY)
+
+
+def find_plugin(environment: Mapping[str, str]) -> Path | None:
+    """Return the Docker provider that Pulumi would take: the one on PATH, else the SDK's own version; None: absent."""
+    on_path = shutil.which(PLUGIN, path=environment.get("PATH", ""))
+    if on_path is not None:
+        return Path(on_path)
+    home = environment.get("PULUMI_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".pulumi")
+    cached = Path(home) / "plugins" / f"resource-docker-v{plugin_version()}" / PLUGIN
+    return cached if cached.is_file() else None
+
+
+def plugin_version() -> str:
+    """Return the version of the Docker provider that the installed SDK asks for."""
+    return distribution_version("pulumi-docker")
+
+
+def install(
+    cache: Path, progress: Callable[[str], None], *, official: str = OFFICIAL, build: Path = BUILD
+) -> Toolchain:
+    """Return the installed Pulumi, after installing it in `cache`, whole or not at all.
+
+    The official one (100 MB) where that can be reached, else built from its sources, which takes minutes. Two at once
+    install once. Raises CrmhostError with both reasons.
+    """
+    with _alone(cache):
+        if (cache / "bin" / ENGINE).is_file():
+            return Toolchain(cache)
+        reason = _download(cache, official, progress)
+        if reason is None:
+            return Toolchain(cache)
+        progress(f"the official Pulumi cannot be had ({reason})")
+        if not build.is_file():
+            raise CrmhostError(f"Pulumi {VERSION} cannot be installed: {reason}", _by_hand())
+        _build(build, cache, progress)
+        return Toolchain(cache)
+
+
+def _by_hand() -> str:
+    return f"Install it by hand and put it on PATH: https://www.pulumi.com/docs/install/ ({VERSION} or newer)"
+
+
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """Wait until nobody else installs there; whoever dies lets go."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with cache.with_name(f"{cache.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _download(cache: Path, official: str, progress: Callable[[str], None]) -> str | None:
+    """Install the official Pulumi; return why not, or None."""
+    from pulumi.automation import PulumiCommand
+    from semver import VersionInfo
+
+    partial = cache.with_name(f"{cache.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        # PulumiCommand.install waits for ever where packets are dropped, so a small question goes first.
+        urllib.request.urlopen(official, timeout=10).close()  # noqa: S310 -- our own constant
+        progress(f"downloading Pulumi {VERSION} …")
+        PulumiCommand.install(root=str(partial), version=VersionInfo.parse(VERSION))
+    except subprocess.CalledProcessError as error:
+        return f"{official}: {_tail(error.output) or error}"
+    except (OSError, RuntimeError) as error:
+        return f"{official}: {error}"
+    shutil.rmtree(cache, ignore_errors=True)
+    partial.rename(cache)
+    return None
+
+
+def _build(build: Path, cache: Path, progress: Callable[[str], None]) -> None:
+    """Build Pulumi from its sources, passing on what the build says."""
+    said = []
+    argv = [str(build), str(cache)]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as building:  # noqa: S603
+        for line in building.stderr or ():
+            said.append(line)
+            progress(line.rstrip())
+    if building.returncode != 0:
+        raise CrmhostError(f"{build} did not make Pulumi {VERSION}: {_tail(''.join(said))}", _by_hand())
+
+
+def _tail(said: str | bytes | None) -> str:
+    """Return the last line that says something."""
+    text = said.decode(errors="replace") if isinstance(said, bytes) else said or ""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
