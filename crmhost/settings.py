@@ -27,10 +27,19 @@ def _path(value: object) -> str:
     return written
 
 
+def _backup_place(value: object) -> str:
+    remedy = "write a folder, relative to the fleet or absolute, or s3://bucket/prefix"
+    written = _path(ask_text(value, remedy))
+    if "://" in written and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?", written):
+        raise wrong(remedy)
+    return written
+
+
 Recipient: TypeAlias = Annotated[
     str, PlainValidator(_recipient), WithJsonSchema({"type": "string", "pattern": "^age1"})
 ]
 FilePath: TypeAlias = Annotated[str, PlainValidator(_path), WithJsonSchema({"type": "string"})]
+BackupPlace: TypeAlias = Annotated[str, PlainValidator(_backup_place), WithJsonSchema({"type": "string"})]
 
 
 class Ssh(Model):
@@ -46,6 +55,17 @@ class Serve(Model):
     vantage: Label = Field("local", description="The name under which this machine measures")
     control: tuple[Control, ...] = Field((), description="Places that answer whenever this machine's network works")
     grace: Duration = Field(600_000_000, description="How long after its end a period waits for late evidence")
+
+
+class Backups(Model):
+    """Where backups are kept, sealed for the recipients. A bucket's keys come from the environment, as AWS names them.
+
+    They should not lie on a machine that they are backups of.
+    """
+
+    to: BackupPlace = Field(".crmhost/backups", description="A folder, or s3://bucket/prefix")
+    endpoint: Url | None = Field(None, description="The S3 service, where it is not Amazon's")
+    region: Text | None = Field(None, description="The bucket's region")
 
 
 class Webhook(Model):
@@ -75,4 +95,5 @@ class Settings(Model):
     statement_key: Text | None = Field(None, description="The public key of statements (Ed25519, 64 hex digits)")
     ssh: Ssh = Field(default_factory=Ssh, description="How hosts are reached")
     serve: Serve = Field(default_factory=Serve, description="How `crmhost serve` runs")
+    backups: Backups = Field(default_factory=Backups, description="Where backups are kept")
     billing: BillingSystems = Field(default_factory=BillingSystems, description="The billing systems")

@@ -127,7 +127,7 @@ class Vault:
                 f"{self.folder}: crmhost.yaml names no age recipient, so nothing can be kept here",
                 "Add yours to `recipients:`; `crmhost secrets identity` prints it.",
             )
-        return bytes(pyrage.encrypt(value.encode(), _recipients(self.recipients)))
+        return bytes(pyrage.encrypt(value.encode(), parse_recipients(self.recipients)))
 
     def _path(self, owner: str, name: str) -> Path:
         for word in (owner, name):
@@ -148,7 +148,8 @@ def _without_given(environment: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if not key.startswith("CRMHOST_SECRET_")}
 
 
-def _recipients(texts: Sequence[str]) -> list[pyrage.x25519.Recipient]:
+def parse_recipients(texts: Sequence[str]) -> list[pyrage.x25519.Recipient]:
+    """Return the recipients that crmhost.yaml names; raises CrmhostError that names one that is none."""
     recipients = []
     for text in texts:
         try:
