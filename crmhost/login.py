@@ -11,12 +11,13 @@ import urllib.request
 from crm.errors import HostError
 from crm.login import Outcome, Proof, fill, judge
 from crm.recipe import Login, Recipe
+from crmhost.door import STREET, Door
 
 _MOST = 5 * 2**20
 """No login page has more bytes; what lies behind them is not read."""
 
 
-def prove(recipe: Recipe, url: str, name: str, password: str, *, timeout: float = 30) -> Proof:
+def prove(recipe: Recipe, url: str, name: str, password: str, *, timeout: float = 30, door: Door = STREET) -> Proof:
     """Log in as the administrator, then try each default account, every one with a browser's empty cookie jar.
 
     `url` is the customer's, http or https; `timeout` is in seconds for each request. Raises HostError when the site
@@ -26,17 +27,17 @@ def prove(recipe: Recipe, url: str, name: str, password: str, *, timeout: float 
         raise HostError(f"{url}: found no http or https URL", "Write crm.url as https://crm.example.com/")
     page = url.rstrip("/") + recipe.login.path
     defaults = {
-        account: _attempt(recipe.login, page, account, known, timeout)
+        account: _attempt(recipe.login, page, (account, known), timeout, door)
         for account, known in recipe.login.default_accounts
     }
-    return Proof(_attempt(recipe.login, page, name, password, timeout), defaults)
+    return Proof(_attempt(recipe.login, page, (name, password), timeout, door), defaults)
 
 
-def _attempt(login: Login, page: str, name: str, password: str, timeout: float) -> Outcome:
+def _attempt(login: Login, page: str, account: tuple[str, str], timeout: float, door: Door) -> Outcome:
     jar = http.cookiejar.CookieJar()
-    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar), *door.handlers())
     at, _, body = _open(browser, urllib.request.Request(page), timeout)  # noqa: S310 - prove() checked the scheme
-    form = fill(login, at, body, name, password)
+    form = fill(login, at, body, *account)
     data = urllib.parse.urlencode(form.fields).encode()
     # Some CRMs take a login form only from their own page, and tell it by the Referer.
     request = urllib.request.Request(form.url, data, {"Referer": at})  # noqa: S310 - the origin of the page

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import ssl
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from crm.errors import GateFailed
 from crm.plan import Want
 from crm.recipe import Ask, Http
+from crmhost.door import STREET, Door
 
 TIMEOUT = 10.0
 """Seconds for one request."""
@@ -23,6 +23,7 @@ BODY = 1 << 20
 
 def check(
     want: Want,
+    door: Door = STREET,
     *,
     patience: float = PATIENCE,
     clock: Callable[[], float] = time.monotonic,
@@ -33,7 +34,7 @@ def check(
     url = want.slots["url"]
     until = clock() + patience
     while True:
-        got = fetch(url + _path(ask), TIMEOUT)
+        got = fetch(url + _path(ask), TIMEOUT, door)
         if ask.holds(got):
             return
         if clock() >= until:
@@ -49,15 +50,10 @@ def question(want: Want) -> Ask:
     return Ask(Http("GET", "/"), r"^[23]\d\d ")
 
 
-def fetch(url: str, timeout: float) -> str:
+def fetch(url: str, timeout: float, door: Door = STREET) -> str:
     """Return `STATUS BODY`, or why there was no answer. A redirect is an answer like any other."""
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    connection = (
-        http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
-        if parts.scheme == "https"
-        else http.client.HTTPConnection(host, port, timeout=timeout)
-    )
+    connection = door.connection(parts, timeout)
     try:
         connection.request("GET", parts.path or "/", headers={"User-Agent": "crmhost"})
         response = connection.getresponse()
