@@ -1,6 +1,7 @@
 # The two commands: `make demo` and `make test`. `make check` is the quick loop.
 # Everything they need goes into .venv; nothing else on the machine is touched, except that
-# `make test` installs Debian's Chromium where it is root and apt is there (tools/neighbours).
+# `make test` installs Debian's Chromium, Docker and OpenSSH where it is root and apt is there (tools/neighbours), and
+# keeps Pulumi and the images of its own Docker engine in the user's cache folder.
 
 PYTHON ?= python3
 ARGS ?=
@@ -28,7 +29,7 @@ test: $(VENV)/test.done
 	@tools/run-tests $(ARGS)
 
 check: $(VENV)/test.done lint
-	@$(BIN)/python -m pytest -q -x -n 2 -m 'not slow and not creme' $(ARGS)
+	@$(BIN)/python -m pytest -q -x -n 2 -m 'not slow and not creme and not cloud' $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/test.done
@@ -65,6 +66,7 @@ $(VENV)/test.done: $(VENV)/run.done requirements/test.txt
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(VENV)/uv.done
 	@$(COMPILE) requirements/build.in -o requirements/build.txt
+	@$(COMPILE) requirements/go.in -o requirements/go.txt
 	@$(COMPILE) requirements/run.in -o requirements/run.txt
 	@$(COMPILE) requirements/test.in -c requirements/run.txt -o requirements/test.txt
 

@@ -1,4 +1,7 @@
-"""With CI set, a skipped test is a failure, unless its reason begins with the words of MAY_BE_SKIPPED."""
+"""What holds for all tests: the fixtures of the cloud, and that CI accepts no skip that could be mended.
+
+With CI set, a skipped test is a failure, unless its reason begins with the words of MAY_BE_SKIPPED.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,18 @@ import pytest
 
 MAY_BE_SKIPPED = "this machine cannot have"
 """How the reason of a skip begins where no installation could mend it: another account, a kernel without IPv6."""
+
+pytest_plugins = ["tests.support.engine", "tests.support.images", "tests.support.provider", "tests.support.toolchain"]
+OF_THE_CLOUD = frozenset({"docker_client", "images", "toolchain"})
+"""Fixtures that need what takes minutes to make ready."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need the engine, its images or Pulumi, so that none of them is started before these exist."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not OF_THE_CLOUD.isdisjoint(item.fixturenames):
+            item.add_marker(pytest.mark.cloud)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
