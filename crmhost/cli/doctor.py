@@ -13,6 +13,7 @@ import click
 
 from crm.errors import CrmhostError
 from crmhost.cli.options import as_json, examples, open_fleet
+from crmhost.fleet import Fleet
 from crmhost.output import json_line, table
 
 
@@ -24,11 +25,14 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-@click.command(epilog=examples("crmhost doctor", "crmhost doctor --json"))
+@click.command(epilog=examples("crmhost doctor", "crmhost doctor --json", "crmhost doctor --install"))
+@click.option("--install", is_flag=True, help="First bring Pulumi, where it is missing: what cloud targets need.")
 @as_json
-def command(as_json: bool) -> int:
-    """Look at Python, SSH keys, the age identity and the fleet. Exit code 1 where something is to be mended."""
-    findings = [*_machine(), *_fleet()]
+def command(as_json: bool, install: bool) -> int:
+    """Look at Python, SSH keys, the age identity, the fleet and Pulumi. Exit code 1 where something is to be mended."""
+    if install:
+        _install()
+    findings = [*_machine(), *_fleet(), *_cloud()]
     if as_json:
         for one in findings:
             json_line("finding", **one._asdict(), ok=not one.remedy)
@@ -82,3 +86,58 @@ def _fleet() -> Iterator[Finding]:
         )
     except CrmhostError as error:
         yield Finding("statement key", error.what, error.remedy)
+
+
+def _install() -> None:
+    from infra import toolchain
+
+    cache = toolchain.default_cache(os.environ)
+    try:
+        toolchain.find(os.environ, cache)
+    except CrmhostError:
+        toolchain.install(cache, lambda line: click.echo(line, err=True))
+
+
+def _cloud() -> Iterator[Finding]:
+    """Look at what the targets of kind cloud need, where the fleet has any."""
+    try:
+        fleet = open_fleet()
+        if not any(_is_cloud(fleet, name) for name in fleet.names()):
+            return
+    except CrmhostError:
+        return  # said already
+    yield from _pulumi()
+    yield from _provider()
+
+
+def _is_cloud(fleet: Fleet, name: str) -> bool:
+    try:
+        return fleet.contract(name).target.kind == "cloud"
+    except CrmhostError:
+        return False  # `crmhost check` says what is wrong with it
+
+
+def _pulumi() -> Iterator[Finding]:
+    from infra import toolchain
+
+    try:
+        found = toolchain.find(os.environ, toolchain.default_cache(os.environ))
+        version = found.command().version
+    except CrmhostError as error:
+        yield Finding("pulumi", error.what, error.remedy)
+        return
+    yield Finding("pulumi", f"{version} in {found.folder}")
+    if not found.language_host:
+        remedy = f"put {toolchain.LANGUAGE_HOST} beside it; the official Pulumi brings it"
+        yield Finding("pulumi up by hand", "cannot run Python programs", remedy)
+
+
+def _provider() -> Iterator[Finding]:
+    from infra import toolchain
+
+    version, plugin = toolchain.plugin_version(), toolchain.find_plugin(os.environ)
+    yield Finding(
+        "docker provider",
+        str(plugin) if plugin else f"{toolchain.PLUGIN} {version} is absent",
+        "" if plugin else f"pulumi plugin install resource docker {version} (--file PLUGIN where it is at hand)",
+    )
