@@ -32,6 +32,11 @@ Slot: TypeAlias = Literal[
     "url",  # the customer's URL, without a slash at its end
     "host",  # the host name in that URL
     "db",  # the database: a file's path for SQLite, else a URL without the password
+    "dbhost",  # the database's server, in its parts; all of them empty where the database is a file
+    "dbport",
+    "dbname",
+    "dbuser",
+    "redis",  # the URL of a redis of the customer's own; empty where the target has none
     "language",  # the customer's language (BCP 47)
     "timezone",  # IANA name
     "admin",  # the name of the customer's administrator account
@@ -70,6 +75,8 @@ class Secret:
     name: str
 
 
+DATABASE_PASSWORD = Secret("database-password")
+"""The password of {dbuser}. A target with a database server gives it, so recipes do not list it among their secrets."""
 Arg: TypeAlias = str | Slotted
 Text: TypeAlias = tuple[str | Slotted | Secret, ...]
 _NOTHING: Mapping[str, Arg] = MappingProxyType({})
@@ -148,11 +155,17 @@ class PipLock:
 
     build: a second hashed file with what builds those packages of `lock` that exist only as source. Where it is not
     empty it is installed first, and `lock` with `--no-build-isolation`; else pip would fetch an unpinned builder.
+    drivers: hashed requirements that only one kind of database asks for, none of them in `lock`.
     """
 
     lock: str
     python: tuple[tuple[int, int], tuple[int, int]]
     build: str = ""
+    drivers: Mapping[Database, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def on(self, database: Database) -> PipLock:
+        """Return the lock of an environment for one kind of database: all of it is in `lock`."""
+        return PipLock(self.lock + self.drivers.get(database, ""), self.python, self.build)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,29 +182,39 @@ Artifact: TypeAlias = PipLock | Archive
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of the release; `path` is relative to the release's folder. Mode 0600 unless said otherwise."""
+    """A file of the release; `path` is relative to the release's folder. Mode 0600 unless said otherwise.
+
+    only: the kinds of database with which it is needed; empty: with any.
+    """
 
     path: str
     content: Text
     mode: int = 0o600
+    only: tuple[Database, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that must be up: `web` binds {listen}; others are workers. `stop` seconds to end by itself."""
+    """A process that must be up: `web` binds {listen}; others are workers. `stop` seconds to end by itself.
+
+    memory_mb, cpus (`1.5`): what it may use at the most, where the target can limit it.
+    """
 
     name: str
     run: Exec
     stop: int = 30
+    memory_mb: int = 256
+    cpus: str = "1.0"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the host's scheduler starts every so many minutes, never twice at once."""
+    """What the host's scheduler starts every so many minutes, never twice at once. memory_mb: see `Process`."""
 
     name: str
     run: Exec
     every: int = 1
+    memory_mb: int = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,3 +277,8 @@ class Recipe:
     seed: tuple[Slot, ...] = ()
     evidence: str = ""
     user_limit: str = ""  # how the CRM itself limits its users; empty: it does not
+    redis: bool = False  # it uses a redis of its own where the target gives one
+
+    def files_with(self, database: Database) -> tuple[File, ...]:
+        """Return the files of a release that has this kind of database."""
+        return tuple(file for file in self.files if not file.only or database in file.only)

@@ -11,10 +11,10 @@ from typing import Any
 from crm.errors import GateFailed, HostError
 from crm.plan import Release, Want
 from crm.recipe import Ask, Exec, Http, Sql, Step
+from crm.slots import fill_exec, fill_text, way
+from crm.steps import key
 from playbooks.webhost.manifest import Runs
 from playbooks.webhost.onhost.ask import LISTEN
-from playbooks.webhost.slots import fill_exec, fill_text, way
-from playbooks.webhost.steps import key
 
 
 @dataclass(frozen=True, slots=True)

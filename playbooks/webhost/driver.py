@@ -14,6 +14,7 @@ from crm.driver import Progress, Status
 from crm.errors import HostError, Refused
 from crm.plan import Plan, Release, Want
 from crm.recipe import Exec, PipLock, Recipe, Slotted
+from crm.slots import Filled
 from playbooks.host import Host, Stream
 from playbooks.shell import Sh, sh
 from playbooks.terminal import safe_line
@@ -21,7 +22,6 @@ from playbooks.webhost.facts import Place
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.manifest import Manifest
 from playbooks.webhost.resources import command
-from playbooks.webhost.slots import Filled
 from playbooks.webhost.survey import look, plan_of, survey
 
 if TYPE_CHECKING:

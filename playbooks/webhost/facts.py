@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 from crm.errors import HostError
 from crm.plan import Change
+from crm.steps import Records
 from playbooks.kind import Account, Act, Row
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.manifest import Manifest, decode
 from playbooks.webhost.programs import program
-from playbooks.webhost.steps import Records, parse
+from playbooks.webhost.steps import parse
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from crm.errors import HostError
 from crm.plan import Release
-from playbooks.webhost.slots import Filled
+from crm.slots import Filled
 
 VERSION = 1
 

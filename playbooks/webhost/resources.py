@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from crm.plan import Release, Want
 from crm.recipe import PipLock
+from crm.slots import Filled, fill_exec, fill_text, secret_names
 from playbooks.kind import Resource
 from playbooks.kinds.cron import CronKind, CronWanted
 from playbooks.kinds.database import DatabaseKind, DatabaseWanted
@@ -20,7 +21,7 @@ from playbooks.shell import Sh, lines, sh
 from playbooks.webhost.asking import candidate_slots
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.manifest import Manifest, Runs, Timed, encode
-from playbooks.webhost.slots import Filled, fill_exec, fill_text, secret_names
+from playbooks.webhost.release import DATABASE
 
 KEEPER = "keep"
 """The name of the line that starts again what is down."""
@@ -67,7 +68,7 @@ def staged(
             ),
             secret_names(file.content),
         )
-        for file in want.recipe.files
+        for file in want.recipe.files_with(DATABASE)
     }
     own = {
         layout.manifest(manifest.release.id): encode(manifest),

@@ -8,6 +8,8 @@ from typing import Any
 
 from crm.errors import HostError
 from crm.plan import Change, Plan, Release, Want
+from crm.release import artifact_digest, template_key
+from crm.steps import Due, Records, key, known_by_record, without_release
 from playbooks.converge import changes
 from playbooks.host import Host
 from playbooks.kind import Resource
@@ -17,9 +19,9 @@ from playbooks.webhost import resources as made
 from playbooks.webhost.facts import Place, PlaceKind, PlaceWanted, RecordKind, RecordWanted
 from playbooks.webhost.layout import Layout, check_document_root, check_run
 from playbooks.webhost.manifest import Manifest
-from playbooks.webhost.release import artifact_digest, lock_of, release_of, template_key
+from playbooks.webhost.release import lock_of, release_of
 from playbooks.webhost.slots import values
-from playbooks.webhost.steps import Due, Records, check_schema, due, key, known_by_record, without_release
+from playbooks.webhost.steps import check_schema, due
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def survey(host: Host, layout: Layout, want: Want, document_root: str | None, sa
     release = release_of(want)
     check_run(layout, release)
     check_document_root(layout, document_root)
-    lock = lock_of(want.recipe, want.version)
+    lock = lock_of(want)
     artifact = artifact_digest(lock)
     known = values(layout, want, release, artifact)
     manifest = made.manifest_of(want, release, artifact, known)

@@ -10,6 +10,8 @@ from crm.driver import Progress
 from crm.errors import GateFailed, HostError
 from crm.plan import Event, Plan, Release, Want
 from crm.recipe import Step
+from crm.release import template_key
+from crm.steps import admin_names
 from playbooks import converge
 from playbooks.kind import Resource
 from playbooks.observe import observe
@@ -31,7 +33,6 @@ from playbooks.webhost.facts import Kept, Place
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.manifest import Manifest
 from playbooks.webhost.programs import program
-from playbooks.webhost.release import template_key
 from playbooks.webhost.remove import (
     artifacts_of,
     drop_artifacts,
@@ -43,7 +44,6 @@ from playbooks.webhost.remove import (
     past,
 )
 from playbooks.webhost.slots import values
-from playbooks.webhost.steps import admin_names
 from playbooks.webhost.survey import Survey, changed_ground, look, plan_of, survey
 
 STEPS_LOG = "steps"

@@ -18,6 +18,7 @@ from pathlib import Path
 from crm.driver import Progress
 from crm.plan import Change, Plan, Want
 from crm.recipe import Recipe
+from crm.release import artifact_digest, lock_of
 from crmhost import deploy
 from crmhost.deploy import Outcome, Public
 from crmhost.public import check
@@ -25,7 +26,6 @@ from crmhost.sandbox.host import Sandbox
 from playbooks.kinds.venv import MARKER, VenvWanted
 from playbooks.webhost.driver import WebHostDriver
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.release import artifact_digest, lock_of
 from playbooks.webhost.work import Patience
 from tests.support.hosts import reach
 from tests.support.smallapp.recipe import RECIPE, VERSIONS
@@ -178,7 +178,7 @@ def by_resource(plan: Plan) -> dict[str, Change]:
 def build_artifacts(folder: Path) -> None:
     """Build the virtual environments of all versions of the small application, as the kind leaves them."""
     for version in VERSIONS:
-        lock = lock_of(RECIPE, version)
+        lock = lock_of(RECIPE, version, "sqlite")
         venv = folder / artifact_digest(lock)
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
         running = ".".join(map(str, sys.version_info[:3]))

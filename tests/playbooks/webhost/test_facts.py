@@ -13,13 +13,13 @@ import pytest
 
 from crm.errors import HostError
 from crm.plan import Release
+from crm.slots import Filled
+from crm.steps import Records
 from playbooks.kind import Resource
 from playbooks.observe import Observation, question, rows, understood
 from playbooks.webhost.facts import Place, PlaceKind, PlaceWanted, RecordKind, RecordWanted
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.manifest import Manifest, Runs, decode, encode
-from playbooks.webhost.slots import Filled
-from playbooks.webhost.steps import Records
 
 NONCE = "00112233"
 

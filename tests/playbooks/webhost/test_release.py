@@ -8,7 +8,8 @@ import pytest
 
 from crm.errors import Refused
 from crm.recipe import Archive, File, PipLock, Slotted
-from playbooks.webhost.release import artifact_digest, lock_of, release_of, template_key
+from crm.release import artifact_digest, template_key
+from playbooks.webhost.release import lock_of, release_of
 from tests.support.wants import small_want
 
 
@@ -50,7 +51,7 @@ def test_another_lock_is_another_release() -> None:
 
 
 def test_a_template_depends_on_the_seed_slots_and_no_others() -> None:
-    digest = artifact_digest(lock_of(small_want().recipe, "1.0"))
+    digest = artifact_digest(lock_of(small_want()))
     assert template_key(small_want(), digest) == template_key(
         small_want(url="https://other.example", admin="boss"), digest
     )
@@ -64,4 +65,4 @@ def test_what_a_web_host_cannot_install_is_refused() -> None:
         release_of(small_want("9"))
     archive = replace(small_want().recipe, artifacts={"1.0": Archive("https://example.invalid/x.tgz", "0" * 64)})
     with pytest.raises(Refused, match="is an archive"):
-        lock_of(archive, "1.0")
+        lock_of(replace(small_want(), recipe=archive))

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm.errors import HostError, Refused
+from crm.steps import Records, State, key
 from playbooks.webhost.release import release_of
-from playbooks.webhost.steps import Records, State, check_schema, due, key, ordered, parse
+from playbooks.webhost.steps import check_schema, due, ordered, parse
 from tests.support.smallapp.recipe import RECIPE
 from tests.support.wants import small_want
 
@@ -80,7 +81,7 @@ def test_no_record_lets_a_finished_step_run_again_unless_the_database_begins_ane
 @pytest.mark.parametrize(
     ("schema", "others", "what"),
     [
-        (("smallapp", "2.0", "2"), 5, "does not upgrade databases yet"),
+        (("smallapp", "2.0", "2"), 5, "does not upgrade databases on web hosts yet"),
         (("creme", "2.8.6", "1"), 5, "was made by creme"),
         (None, 3, "no record that crmhost made them"),
     ],
