@@ -1,0 +1,1 @@
+"""Programs that go into a release's files and run in its containers, with the standard library alone."""
