@@ -180,9 +180,11 @@ def http_path(value: object) -> str:
 
 
 def docker_url(value: object) -> str:
-    """Return the address of a Docker engine: ssh:// or tcp://."""
+    """Return the address of a Docker engine: ssh:// or tcp://, or unix:// for this machine's own."""
     remedy = "write the Docker engine's address, as in ssh://deploy@docker.acme.example"
     parts = _split(value, remedy)
+    if parts.scheme == "unix" and not parts.netloc and parts.path.startswith("/"):
+        return f"unix://{parts.path}"
     if parts.scheme not in {"ssh", "tcp"} or not parts.hostname or parts.password is not None:
         raise wrong(remedy)
     return parts.geturl()
@@ -292,7 +294,7 @@ HttpPath: TypeAlias = Annotated[
 DockerUrl: TypeAlias = Annotated[
     str,
     PlainValidator(docker_url),
-    _plain("A Docker engine", "ssh://deploy@docker.acme.example", pattern="^(ssh|tcp)://"),
+    _plain("A Docker engine", "ssh://deploy@docker.acme.example", pattern="^(ssh|tcp|unix)://"),
 ]
 Email: TypeAlias = Annotated[str, PlainValidator(email), _plain("An e-mail address", "it@acme.example", pattern="@")]
 Language: TypeAlias = Annotated[

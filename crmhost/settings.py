@@ -10,6 +10,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from contract.base import Model, wrong
 from contract.duration import Duration
 from contract.scalar import Control, Label, Loopback, Text, Url, ask_text
+from crmhost.cloudsettings import Cloud
 
 
 def _recipient(value: object) -> str:
@@ -95,5 +96,6 @@ class Settings(Model):
     statement_key: Text | None = Field(None, description="The public key of statements (Ed25519, 64 hex digits)")
     ssh: Ssh = Field(default_factory=Ssh, description="How hosts are reached")
     serve: Serve = Field(default_factory=Serve, description="How `crmhost serve` runs")
+    cloud: Cloud | None = Field(None, description="Docker hosts; needed by contracts with target.kind: cloud")
     backups: Backups = Field(default_factory=Backups, description="Where backups are kept")
     billing: BillingSystems = Field(default_factory=BillingSystems, description="The billing systems")
