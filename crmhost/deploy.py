@@ -37,6 +37,16 @@ class Outcome:
     seconds: float
     backup: BackupId | None = None
 
+    def fields(self) -> dict[str, object]:
+        """Return it for machines."""
+        return {
+            "contract": self.contract,
+            "did": self.did,
+            "release": self.release,
+            "seconds": round(self.seconds, 3),
+            "backup": self.backup,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Destroy:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +23,20 @@ if TYPE_CHECKING:
     from contract.model import Contract, Micros
     from crmhost.fleet import Fleet
 
-MADE_BY = ("want.py", "order.py", "settings.py")
+MADE_BY = ("want.py", "order.py", "settings.py", "cloud.py")
 """The modules that decide what an order is: another time of one of these files makes every kept order void."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How hosts are reached and secrets are kept, as crmhost.yaml says."""
+    """How hosts are reached and secrets are kept, as crmhost.yaml says.
+
+    cloud: what holds for all Docker hosts, in the plain form of `crmhost.cloud`; None for another kind of target.
+    """
 
     key_file: str | None
     recipients: tuple[str, ...]
+    cloud: Mapping[str, Any] | None = None
 
 
 def read_order(fleet: Fleet, name: str, now: Micros) -> tuple[Order, Access]:
@@ -69,7 +74,7 @@ def _kept(body: dict[str, Any], digest: str, now: Micros) -> tuple[Order, Access
     """Return a kept order; raises ValueError where it is not this one, or has ended."""
     if body["digest"] != digest or (body["until"] is not None and body["until"] <= now):
         raise ValueError("another order")
-    access = Access(body["access"]["key_file"], tuple(body["access"]["recipients"]))
+    access = Access(body["access"]["key_file"], tuple(body["access"]["recipients"]), body["access"]["cloud"])
     return Order(**body["order"]), access
 
 
@@ -77,7 +82,12 @@ def _read(fleet: Fleet, written: Contract, name: str, now: Micros) -> tuple[Orde
     from contract.amend import at
 
     order = order_of(at(written, now), fleet.shown(fleet.contract_file(name)), now)
-    return order, Access(fleet.settings.ssh.key, fleet.settings.recipients)
+    cloud = None
+    if order.kind == "cloud":
+        from crmhost.cloud import plain
+
+        cloud = plain(fleet.settings)
+    return order, Access(fleet.settings.ssh.key, fleet.settings.recipients, cloud)
 
 
 def _until(written: Contract, now: Micros) -> Micros | None:

@@ -9,49 +9,131 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from crm.backup import Backups
 from crm.catalogue import find
 from crm.driver import Driver, Progress
 from crm.plan import Want
 from crm.recipe import Recipe
 from crmhost.fleet import Fleet
-from crmhost.order import read_order
+from crmhost.order import Access, read_order
+from crmhost.sequence import Means, Sure, nobody
 from crmhost.vault import Vault, generate_password
-from crmhost.want import make_want
+from crmhost.want import Order, make_want
 
 if TYPE_CHECKING:
+    from crmhost.door import Door
     from playbooks.host import Host
 
 Accept = Callable[[str], bool]
 """Decides whether a host that was never seen is trusted; is given its key's fingerprint."""
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A contract's target, connected. door: how its URL is reached from here, where not as everybody reaches it."""
+
+    driver: Driver
+    want: Want
+    progress: Progress
+    door: Callable[[], Door] | None = None
+    backups: Callable[[], Backups] | None = None
+
+    def means(self, sure: Sure = nobody) -> Means:
+        """Return what the sequence uses besides the target."""
+        return Means(self.progress, self._ask_public, self.backups, sure)
+
+    def _ask_public(self, want: Want) -> None:
+        from crmhost.door import STREET
+        from crmhost.public import check
+
+        check(want, STREET if self.door is None else self.door())
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a command asks for: a contract's order, and what the fleet has for it. The switches: see `open_target`."""
+
+    fleet: Fleet
+    order: Order
+    access: Access
+    recipe: Recipe
+    progress: Progress
+    make_secrets: bool
+    refresh: bool
+
+    @property
+    def key_file(self) -> Path | None:
+        """Return the private key that hosts are reached with."""
+        key = self.access.key_file
+        return None if key is None else self.fleet.folder / Path(key).expanduser()
+
+    def want(self, *more: str) -> Want:
+        """Return what the target is asked for, with the recipe's secrets and those that the target adds."""
+        vault, names = self.vault(), (*self.recipe.secrets, *more)
+        if self.make_secrets:
+            secrets = {name: vault.ensure(self.order.contract, name) for name in names}
+        else:
+            secrets = {name: vault.get(self.order.contract, name) or generate_password() for name in names}
+        return make_want(self.order, self.recipe, secrets)
+
+    def vault(self) -> Vault:
+        """Return the fleet's secrets."""
+        return Vault(self.fleet.folder / "secrets", self.access.recipients, self.fleet.environment)
+
+
 @contextmanager
 def open_target(
-    fleet: Fleet, name: str, accept: Accept, progress: Progress, *, make_secrets: bool = False
-) -> Iterator[tuple[Driver, Want]]:
-    """Give the driver of a contract's target, connected, and what the contract wants.
+    fleet: Fleet,
+    name: str,
+    accept: Accept,
+    progress: Progress,
+    *,
+    make_secrets: bool = False,
+    refresh: bool = False,
+) -> Iterator[Target]:
+    """Give a contract's target, connected, with what the contract wants of it.
 
     make_secrets: store the secrets that the recipe needs and the fleet lacks; otherwise they are made up for the
-    moment, so that a plan writes nothing. Raises Refused where the contract's stage or target forbids it.
+    moment, so that a plan writes nothing. refresh: let Pulumi, too, look at every resource. Raises Refused where the
+    contract's stage or target forbids it.
     """
     order, access = read_order(fleet, name, time.time_ns() // 1000)
-    recipe = find(order.recipe)
-    key_file = None if access.key_file is None else fleet.folder / Path(access.key_file).expanduser()
-    opening = _Opening((order.user, order.host, order.port), fleet.known_hosts, key_file, accept)
+    wish = Wish(fleet, order, access, find(order.recipe), progress, make_secrets, refresh)
+    if order.kind == "cloud":
+        from crmhost.cloud import open_cloud
+
+        with open_cloud(wish) as target:
+            yield target
+    else:
+        with _open_webhost(wish, accept) as target:
+            yield target
+
+
+def who() -> str:
+    """Return who is at work here, for those who find the lock held."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+@contextmanager
+def _open_webhost(wish: Wish, accept: Accept) -> Iterator[Target]:
+    order = wish.order
+    opening = _Opening((order.user, order.host, order.port), wish.fleet.known_hosts, wish.key_file, accept)
     try:
         # The host does its half of the handshake while this half of the work is done.
         from playbooks.webhost.driver import WebHostDriver
 
-        vault = Vault(fleet.folder / "secrets", access.recipients, fleet.environment)
-        want = make_want(order, recipe, _secrets(vault, name, recipe, make_secrets=make_secrets))
-        who = f"{getpass.getuser()}@{socket.gethostname()}"
+        want = wish.want()
         host = opening.host()
-        yield WebHostDriver(host, name, document_root=order.document_root, who=who, progress=progress), want
+        driver = WebHostDriver(
+            host, order.contract, document_root=order.document_root, who=who(), progress=wish.progress
+        )
+        yield Target(driver, want, wish.progress)
     finally:
         opening.close()
 
@@ -99,9 +181,3 @@ def accept_on_terminal(*, accept: bool) -> Accept:
         return click.confirm(f"a new host, with the key {fingerprint}: trust it from now on?", err=True)
 
     return ask
-
-
-def _secrets(vault: Vault, name: str, recipe: Recipe, *, make_secrets: bool) -> dict[str, str]:
-    if make_secrets:
-        return {secret: vault.ensure(name, secret) for secret in recipe.secrets}
-    return {secret: vault.get(name, secret) or generate_password() for secret in recipe.secrets}

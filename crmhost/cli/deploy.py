@@ -8,60 +8,43 @@ from typing import TYPE_CHECKING
 import click
 
 from crm.errors import Refused
-from crmhost.cli.options import as_json, examples, open_fleet
+from crmhost.cli.options import as_json, examples, open_fleet, refresh, sure
 from crmhost.output import Reporter, reporter
 
 if TYPE_CHECKING:
-    from crm.plan import Plan, Want
+    from crm.plan import Plan
     from crmhost.deploy import Confirm, Outcome
-    from crmhost.fleet import Fleet
 
 
 @click.command(epilog=examples("crmhost deploy acme", "crmhost deploy acme --yes --json"))
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @click.option("--yes", is_flag=True, help="Do not ask; the plan is shown all the same.")
 @click.option("--accept-host-key", is_flag=True, help="Trust a host that was never seen, whatever its key is.")
+@refresh
 @as_json
-def command(names: tuple[str, ...], as_json: bool, *, yes: bool, accept_host_key: bool) -> int:
+def command(names: tuple[str, ...], as_json: bool, *, yes: bool, accept_host_key: bool, refresh: bool) -> int:
     """Bring the customer's CRM to what the contract says.
 
     The new release is staged beside the one that serves, must reach its database, and only then takes over. Stopped
     at any moment, the same command again finishes it.
     """
+    from crmhost import deploy
+    from crmhost.target import accept_on_terminal, open_target
+
     fleet = open_fleet()
     report = reporter(as_json=as_json)
     declined = False
     try:
         for name in names:
-            outcome = _deploy(fleet, name, report, _confirm(report, yes=yes), accept=accept_host_key)
-            report.result(
-                "outcome",
-                {
-                    "contract": name,
-                    "did": outcome.did,
-                    "release": outcome.release,
-                    "seconds": round(outcome.seconds, 3),
-                },
-                _sentence(name, outcome),
-            )
+            accept = accept_on_terminal(accept=accept_host_key)
+            with open_target(fleet, name, accept, report.event, make_secrets=True, refresh=refresh) as target:
+                means = target.means(sure(yes=yes))
+                outcome = deploy.deploy(target.driver, target.want, means, confirm=_confirm(report, yes=yes))
+            report.result("outcome", outcome.fields(), _sentence(name, outcome))
             declined = declined or outcome.did == "declined"
     finally:
         report.close()
     return 1 if declined else 0
-
-
-def _deploy(fleet: Fleet, name: str, report: Reporter, confirm: Confirm, *, accept: bool) -> Outcome:
-    from crmhost import deploy
-    from crmhost.target import accept_on_terminal, open_target
-
-    with open_target(fleet, name, accept_on_terminal(accept=accept), report.event, make_secrets=True) as (driver, want):
-        return deploy.deploy(driver, want, confirm=confirm, progress=report.event, public=_public)
-
-
-def _public(want: Want) -> None:
-    from crmhost.public import check
-
-    check(want)
 
 
 def _confirm(report: Reporter, *, yes: bool) -> Confirm:
@@ -83,5 +66,11 @@ def _sentence(name: str, outcome: Outcome) -> str:
             return f"{name}: nothing to do; all {asked} resources are as they should be ({outcome.seconds:.1f} s)."
         case "declined":
             return f"{name}: nothing was done."
+        case "restored":
+            return (
+                f"{name}: {outcome.release} serves again with backup {outcome.backup}, as was begun before"
+                f" ({outcome.seconds:.1f} s). Deploy again for what the contract asks for."
+            )
         case _:
-            return f"{name}: {outcome.release} serves ({outcome.seconds:.1f} s)."
+            saved = f"; backup {outcome.backup} was made first" if outcome.backup is not None else ""
+            return f"{name}: {outcome.release} serves{saved} ({outcome.seconds:.1f} s)."

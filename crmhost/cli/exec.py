@@ -20,5 +20,5 @@ def command(name: str, argv: tuple[str, ...]) -> int:
     """
     from crmhost.target import accept_on_terminal, open_target
 
-    with open_target(open_fleet(), name, accept_on_terminal(accept=False), quiet) as (driver, want):
-        return driver.exec(want, argv)
+    with open_target(open_fleet(), name, accept_on_terminal(accept=False), quiet) as target:
+        return target.driver.exec(target.want, argv)

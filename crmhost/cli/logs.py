@@ -17,6 +17,6 @@ def command(name: str, process: str, lines: int) -> None:
     """Show the last lines of a process's log. Control characters are shown, not obeyed."""
     from crmhost.target import accept_on_terminal, open_target
 
-    with open_target(open_fleet(), name, accept_on_terminal(accept=False), quiet) as (driver, _):
-        for line in driver.logs(process, lines):
+    with open_target(open_fleet(), name, accept_on_terminal(accept=False), quiet) as target:
+        for line in target.driver.logs(process, lines):
             click.echo(line)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from crm.errors import Refused
 from crmhost.fleet import Fleet, find_fleet
 
 if TYPE_CHECKING:
+    from crm.backup import Lost
     from crm.plan import Event
+    from crmhost.sequence import Sure
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -27,6 +31,13 @@ def as_json(command: Decorated) -> Decorated:
     return click.option("--json", "as_json", is_flag=True, help="JSON Lines for machines instead of a table.")(command)
 
 
+def refresh(command: Decorated) -> Decorated:
+    """Add `--refresh`."""
+    return click.option(
+        "--refresh", is_flag=True, help="On Docker hosts let Pulumi, too, look at every resource; others always do."
+    )(command)
+
+
 def contract_name(command: Decorated) -> Decorated:
     """Add the argument NAME."""
     return click.argument("name")(command)
@@ -35,6 +46,20 @@ def contract_name(command: Decorated) -> Decorated:
 def open_fleet() -> Fleet:
     """Return the fleet that --fleet names, or the nearest one upward; raises CrmhostError where there is none."""
     return find_fleet(click.get_current_context().find_root().obj, Path.cwd(), os.environ)
+
+
+def sure(*, yes: bool) -> Sure:
+    """Return what asks the person at the terminal whether writes may be lost; `yes`: they may."""
+
+    def ask(lost: Lost) -> bool:
+        click.echo(f"{lost}.", err=True)
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise Refused("nobody is here to confirm what is lost; nothing was done", "Look at it, then add --yes.")
+        return click.confirm("go back all the same?", err=True)
+
+    return ask
 
 
 def quiet(event: Event) -> None:

@@ -24,8 +24,8 @@ def command(names: tuple[str, ...], as_json: bool) -> int:
     report = reporter(as_json=as_json)
     down = False
     for name in names:
-        with open_target(fleet, name, accept_on_terminal(accept=False), report.event) as (driver, want):
-            status = driver.status(want)
+        with open_target(fleet, name, accept_on_terminal(accept=False), report.event) as target:
+            status = target.driver.status(target.want)
         report.close()
         down = down or any(state != "up" for _, state, _ in status.processes)
         if as_json:

@@ -73,6 +73,13 @@ class WebHostDriver:
 
         return status_of(self._host, self._layout, want)
 
+    def serving(self) -> str | None:
+        """Return the id of the release that serves."""
+        return self._place().serving
+
+    def crossing(self) -> None:
+        """Return nothing: this version does not change the schema of a database on a web host."""
+
     def releases(self) -> Sequence[Release]:
         """Return the releases that have proven themselves and are kept, the one that served last first."""
         return [kept.manifest.release for kept in self._place().kept if kept.proven]

@@ -20,9 +20,10 @@ from crm.plan import Change, Plan, Want
 from crm.recipe import Recipe
 from crm.release import artifact_digest, lock_of
 from crmhost import deploy
-from crmhost.deploy import Outcome, Public
+from crmhost.deploy import Destroy, Outcome
 from crmhost.public import check
 from crmhost.sandbox.host import Sandbox
+from crmhost.sequence import Means, Public
 from playbooks.kinds.venv import MARKER, VenvWanted
 from playbooks.webhost.driver import WebHostDriver
 from playbooks.webhost.layout import Layout
@@ -37,6 +38,9 @@ PATIENT = Patience(candidate=6.0, serving=10.0)
 def quick_public(want: Want) -> None:
     """Ask the public URL, for a shorter time than people would."""
     check(want, patience=5.0)
+
+
+QUIETLY = Means(lambda _: None, quick_public)
 
 
 def spare_port() -> int:
@@ -103,17 +107,17 @@ class Customer:
         """Deploy it."""
         with self.driver(progress) as driver:
             want = self.want(version, **slots)
-            return deploy.deploy(driver, want, confirm=confirm, progress=progress, public=public)
+            return deploy.deploy(driver, want, Means(progress, public), confirm=confirm)
 
     def rollback(self, to: str | None = None, *, version: str = "1.0") -> Outcome:
         """Go back."""
         with self.driver() as driver:
-            return deploy.rollback(driver, self.want(version), to, progress=lambda _: None, public=quick_public)
+            return deploy.rollback(driver, self.want(version), to, QUIETLY)
 
     def destroy(self, *, keep_data: bool = False) -> Outcome:
         """Remove it."""
         with self.driver() as driver:
-            return deploy.destroy(driver, self.want(), keep_data=keep_data, progress=lambda _: None)
+            return deploy.destroy(driver, self.want(), Destroy(keep_data), QUIETLY)
 
     def get(self, path: str = "/ready") -> str:
         """Return `STATUS BODY` of a page, or `down`."""
