@@ -59,7 +59,7 @@ class HandMade:
         )
 
     def write_files(self) -> None:
-        for file in self.recipe.files:
+        for file in self.recipe.files_with("sqlite"):
             path = Path(self.slots["release"], file.path)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self.text(file.content).encode())
@@ -120,6 +120,7 @@ def lay_out(recipe: Recipe, version: str, folder: Path, python: str = sys.execut
         "public": str(folders["public"]), "listen": listen, "version": version, "url": f"http://{listen}",
         "host": "127.0.0.1", "db": str(folders["data"] / "db.sqlite3"), "language": "vi",
         "timezone": "Asia/Ho_Chi_Minh", "admin": "anna", "email": "anna@acme.example",
+        **dict.fromkeys(("dbhost", "dbport", "dbname", "dbuser", "redis"), ""),
     }  # fmt: skip
     return HandMade(recipe, slots, SECRETS)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from importlib import resources
 
+from crm.errors import Refused
 from crm.recipe import (
+    DATABASE_PASSWORD,
     Ask,
     BackupSet,
     Exec,
@@ -23,11 +25,16 @@ from crm.recipe import (
 )
 from tests.support.smallapp.notebook.store import SCHEMAS
 
-VERSIONS = ("1.0", "1.1", "2.0", "broken")
+VERSIONS = ("broken", "1.0", "1.1", "2.0")
 """1.1 has the schema of 1.0, 2.0 another one; `broken` has the schema of 1.0 and never becomes ready."""
 
 CONFIG = """version = {version}
 database = {db}
+dbhost = {dbhost}
+dbport = {dbport}
+dbname = {dbname}
+dbuser = {dbuser}
+redis = {redis}
 language = {language}
 url = {url}
 faults = """
@@ -44,6 +51,16 @@ def _code() -> tuple[File, ...]:
     folder = resources.files("tests.support.smallapp.notebook")
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".py"))
     return tuple(File(f"notebook/{name}", ((folder / name).read_text("utf-8"),)) for name in names)
+
+
+def _driver() -> str:
+    return resources.files("tests.support.smallapp").joinpath("requirements-postgresql.txt").read_text("utf-8")
+
+
+def _path(old: str, new: str) -> tuple[str, ...]:
+    if int(SCHEMAS[new]) < int(SCHEMAS[old]):
+        raise Refused(f"Notebook {old} → {new}: old code never runs on a newer database", f"restore a backup of {new}")
+    return (new,)
 
 
 def _steps() -> tuple[Step, ...]:
@@ -66,31 +83,41 @@ def _steps() -> tuple[Step, ...]:
     )  # fmt: skip
 
 
-def recipe(faults: str = DEFAULT_FAULTS) -> Recipe:
-    """Return the recipe; `faults` names the folder whose files switch faults on (see the notebook's docstring)."""
+def recipe(faults: str = DEFAULT_FAULTS, *, redis: bool = False) -> Recipe:
+    """Return the recipe; `faults` names the folder whose files switch faults on (see the notebook's docstring).
+
+    redis: it counts notes in a redis of the customer's own.
+    """
     return Recipe(
         id="smallapp",
         title="Notebook",
         licence="Apache-2.0",
         may_host="yes: it is part of these tests",
         versions=VERSIONS,
-        targets=("webhost", "lan"),
+        targets=("webhost", "lan", "cloud"),
         needs=("ssh", "daemon"),
-        memory_mb=64,
-        databases=("sqlite",),
+        memory_mb=128,
+        databases=("sqlite", "postgresql"),
         artifacts={
-            version: PipLock(f"# notebook {version} needs no packages\n", ((3, 10), (4, 0))) for version in VERSIONS
+            version: PipLock(
+                f"# notebook {version} needs no packages\n", ((3, 10), (4, 0)), drivers={"postgresql": _driver()}
+            )
+            for version in VERSIONS
         },
         files=(
             File("site.conf", (Slotted(CONFIG + faults + "\n"),)),
             File("secret-key", (Secret("secret-key"),)),
+            File("database-password", (DATABASE_PASSWORD,), only=("postgresql",)),
             *_code(),
         ),
         folders=("files", "faults"),
         secrets=("admin-password", "secret-key"),
         steps=_steps(),
-        processes=(Process("web", _exec("web", "{listen}"), stop=10), Process("worker", _exec("worker"), stop=5)),
-        jobs=(Job("beat", _exec("job"), every=1),),
+        processes=(
+            Process("web", _exec("web", "{listen}"), stop=10, memory_mb=128),
+            Process("worker", _exec("worker"), stop=5, memory_mb=96, cpus="0.5"),
+        ),
+        jobs=(Job("beat", _exec("job"), every=1, memory_mb=64),),
         live=Ask(Http("GET", "/live"), r"^200 live"),
         ready=Ask(Http("GET", "/ready"), r"^200 ready"),
         users=Ask(Sql("SELECT count(*) FROM account WHERE active"), r"^\d+$"),
@@ -103,9 +130,10 @@ def recipe(faults: str = DEFAULT_FAULTS) -> Recipe:
         ),
         backup=BackupSet(database=True, paths=("files",), keys=("secret-key",)),
         schema=SCHEMAS.__getitem__,
-        path=lambda _old, new: (new,),
+        path=_path,
         seed=("language",),
         evidence="everything is run by tests/crm/test_smallapp.py",
+        redis=redis,
     )
 
 

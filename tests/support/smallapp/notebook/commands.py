@@ -6,19 +6,18 @@ import os
 import signal
 import sys
 import threading
-from contextlib import closing
 
-from .store import ACCOUNT, NOTE, OTHERS, Site, add_account, one
+from .database import one
+from .store import ACCOUNT, NOTE, OTHERS, UPGRADE, Site, add_account
 
 
 def init(here: Site) -> str:
-    with closing(here.connect("rwc")) as db:
-        db.execute("PRAGMA journal_mode = WAL")
+    with here.database.connect(create=True) as db:
         db.execute(ACCOUNT)
         if here.fault("init") is not None:
             os._exit(70)
         for table in (NOTE[here.schema], *OTHERS):
-            db.execute(table)
+            db.execute(here.table(table))
         db.execute("INSERT INTO setting VALUES ('schema', ?)", (here.schema,))
         add_account(db, "root", "root")
     return f"initialised schema {here.schema}"
@@ -26,29 +25,30 @@ def init(here: Site) -> str:
 
 def seed(here: Site) -> str:
     greeting = {"vi": "Xin chào", "fa": "سلام", "zh": "你好"}.get(here.language[:2], "Welcome")
-    with closing(here.connect()) as db:
-        db.execute("INSERT OR REPLACE INTO setting VALUES ('greeting', ?)", (greeting,))
+    with here.database.connect() as db:
+        db.execute(
+            "INSERT INTO setting VALUES ('greeting', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (greeting,),
+        )
     return "seeded"
 
 
 def admin(here: Site) -> str:
     name, password = sys.stdin.read().splitlines()
-    with closing(here.connect()) as db:
-        db.execute("BEGIN IMMEDIATE")
+    with here.database.connect() as db, db.transaction():
         db.execute("DELETE FROM account WHERE name IN ('root', ?)", (name,))
         add_account(db, name, password)
-        db.execute("COMMIT")
     return "administrator ready"
 
 
 def accounts(here: Site) -> str:
-    with closing(here.connect()) as db:
+    with here.database.connect() as db:
         gone = one(db, "SELECT 1 FROM account WHERE name = 'root'") is None
         return "default account gone" if gone else "default account still there"
 
 
 def register(here: Site) -> str:
-    with closing(here.connect()) as db:
+    with here.database.connect() as db:
         db.execute("INSERT INTO registration (name) VALUES (?)", (here.version,))
         count = one(db, "SELECT count(*) FROM registration")
     return f"registered {count}"
@@ -61,7 +61,7 @@ def derive(here: Site) -> str:
 
 
 def pending(here: Site) -> str:
-    with closing(here.connect()) as db:
+    with here.database.connect() as db:
         found = one(db, "SELECT value FROM setting WHERE name = 'schema'")
     return f"current {found}" if found == here.schema else f"pending {found} -> {here.schema}"
 
@@ -69,19 +69,19 @@ def pending(here: Site) -> str:
 def upgrade(here: Site) -> str:
     if not pending(here).startswith("pending 1 -> 2"):
         return pending(here)
-    with closing(here.connect()) as db:
-        db.execute("ALTER TABLE note RENAME TO old_note")
+    with here.database.connect() as db:
+        first, *rest = UPGRADE[here.database.dialect]
+        db.execute(here.table(first))
         if here.fault("upgrade") is not None:
             os._exit(70)
-        db.execute(NOTE["2"])
-        db.execute("INSERT INTO note SELECT id, text, handled, 'unknown' FROM old_note")
-        db.execute("DROP TABLE old_note")
+        for statement in rest:
+            db.execute(here.table(statement))
         db.execute("UPDATE setting SET value = '2' WHERE name = 'schema'")
     return pending(here)
 
 
 def job(here: Site) -> str:
-    with closing(here.connect()) as db:
+    with here.database.connect() as db:
         db.execute("INSERT INTO beat (source) VALUES ('job')")
     return "beat"
 
@@ -92,7 +92,7 @@ def worker(here: Site) -> str:
     while not ended.wait(0.2):
         if here.fault("worker") is not None:
             return "told to end"
-        with closing(here.connect()) as db:
+        with here.database.connect() as db:
             if db.execute("UPDATE note SET handled = 1 WHERE handled = 0").rowcount:
                 db.execute("INSERT INTO beat (source) VALUES ('worker')")
     return "ended"

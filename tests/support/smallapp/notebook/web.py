@@ -9,18 +9,20 @@ import secrets
 import signal
 import socket
 import socketserver
-import sqlite3
 import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from http import HTTPStatus
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler
 
-from .store import Site, digest, one
+from .counter import count
+from .database import one
+from .store import Site, digest
 
+SHOWN = 100
+"""How many notes the page shows, the last ones."""
 PAGE = "<!doctype html><title>Notebook {version}</title><link rel=stylesheet href=/static/style.css>{body}"
 
 
@@ -57,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.answer({"/": self.home, "/live": self.live, "/ready": self.ready, "/login": self.form,
-                     "/notes": self.notes, "/static/style.css": self.style})  # fmt: skip
+                     "/notes": self.notes, "/notes/N": self.note, "/static/style.css": self.style})  # fmt: skip
 
     def do_POST(self) -> None:
         self.answer({"/login": self.login, "/notes": self.write})
@@ -65,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, pages: Mapping[str, Callable[[], None]]) -> None:
         here = self.server.here
         threading.Event().wait(float(here.fault("hang") or 0))
-        page = pages.get(urllib.parse.urlsplit(self.path).path)
+        page = pages.get(re.sub(r"\d+$", "N", urllib.parse.urlsplit(self.path).path))
         try:
             if here.fault("error") is not None:
                 self.send(500, "told to fail")
@@ -73,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.send(404, "no such page")
             else:
                 page()
-        except sqlite3.Error as problem:
+        except here.database.errors as problem:
             self.send(500, f"the database: {problem}")
 
     def send(self, status: int, body: str, *, kind: str = "text/html", **headers: str) -> None:
@@ -97,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def ready(self) -> None:
         here = self.server.here
-        with closing(here.connect()) as db:
+        with here.database.connect() as db:
             count = one(db, "SELECT count(*) FROM account WHERE active")
         bad = here.version == "broken" or here.fault("ready") is not None
         self.send(500 if bad else 200, f"{'not ' * bad}ready {here.version}, {count} accounts", kind="text/plain")
@@ -119,7 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         if not sent.get("csrf") or sent["csrf"] != self.cookie("csrf"):
             self.send(403, "the form is too old")
             return
-        with closing(self.server.here.connect()) as db:
+        with self.server.here.database.connect() as db:
             row = db.execute("SELECT salt, hash FROM account WHERE name = ? AND active", (name,)).fetchone()
         if row is None or not hmac.compare_digest(digest(password, row[0]), row[1]):
             self.form("Wrong name or password")
@@ -133,23 +135,38 @@ class Handler(BaseHTTPRequestHandler):
         if who is None:
             self.send(302, "", Location="/login")
             return
-        with closing(self.server.here.connect()) as db:
+        with self.server.here.database.connect() as db:
             greeting = one(db, "SELECT value FROM setting WHERE name = 'greeting'") or ""
-            texts = [html.escape(row[0]) for row in db.execute("SELECT text FROM note ORDER BY id")]
+            rows = db.execute("SELECT text FROM note ORDER BY id DESC LIMIT ?", (SHOWN,)).fetchall()
+        texts = [html.escape(row[0]) for row in reversed(rows)]
         items = "".join(f"<li>{text}" for text in texts)
         self.show(f"<h1>{greeting}, {html.escape(who)}</h1><ul>{items}</ul><form method=post><input name=text></form>")
 
+    def note(self) -> None:
+        number = int(self.path.rpartition("/")[2])
+        if self.who() is None:
+            self.send(403, "log in first")
+            return
+        with self.server.here.database.connect() as db:
+            found = db.execute(
+                "SELECT note.text, history.act FROM note JOIN history ON history.note = note.id WHERE note.id = ?",
+                (number,),
+            ).fetchone()
+        self.send(*(404, "no such note") if found is None else (200, f"{found[1]}: {found[0]}"), kind="text/plain")
+
     def write(self) -> None:
-        who, text = self.who(), self.fields().get("text", "")
+        here, who, text = self.server.here, self.who(), self.fields().get("text", "")
         if who is None:
             self.send(403, "log in first")
             return
-        with closing(self.server.here.connect()) as db:
-            if self.server.here.schema == "1":
-                db.execute("INSERT INTO note (text) VALUES (?)", (text,))
+        with here.database.connect() as db, db.transaction():
+            if here.schema == "1":
+                number = one(db, "INSERT INTO note (text) VALUES (?) RETURNING id", text)
             else:
-                db.execute("INSERT INTO note (text, author) VALUES (?, ?)", (text, who))
-        self.send(303, "", Location="/notes")
+                number = one(db, "INSERT INTO note (text, author) VALUES (?, ?) RETURNING id", text, who)
+            db.execute("INSERT INTO history (note, act) VALUES (?, 'written')", (int(number or 0),))
+        counted = {"X_Notes": count(here.redis, "notes")} if here.redis else {}
+        self.send(303, "", Location=f"/notes/{number}", **counted)
 
     def fields(self) -> dict[str, str]:
         length = min(int(self.headers.get("Content-Length", 0)), 65536)
