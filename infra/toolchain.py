@@ -157,7 +157,8 @@ def _build(build: Path, cache: Path, progress: Callable[[str], None]) -> None:
     with subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as building:  # noqa: S603
         for line in building.stderr or ():
             said.append(line)
-            progress(line.rstrip())
+            if not line.startswith("go: downloading "):  # hundreds of them
+                progress(line.rstrip())
     if building.returncode != 0:
         raise CrmhostError(f"{build} did not make Pulumi {VERSION}: {_tail(''.join(said))}", _by_hand())
 

@@ -84,7 +84,10 @@ def test_one_that_does_not_run_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_closed_network_builds_it_and_says_so(tmp_path: Path) -> None:
-    build, said = builds(tmp_path, 'echo "building pulumi …" >&2', *MAKES), list[str]()
+    build, said = (
+        builds(tmp_path, 'echo "building pulumi …" >&2', 'echo "go: downloading x v1" >&2', *MAKES),
+        list[str](),
+    )
     installed = install(tmp_path / "cache/1", said.append, official=CLOSED, build=build)
     assert installed == find({"PATH": ""}, tmp_path / "cache/1")
     assert str(installed.command().version) == VERSION
