@@ -11,11 +11,12 @@ from docker.errors import APIError, NotFound
 
 from tests.support.docker_provider import container_read
 from tests.support.docker_provider.connect import LONG, told
-from tests.support.docker_provider.container_spec import MIB, Body, archive, body, swap
+from tests.support.docker_provider.container_spec import MIB, Body, body, refuse, swap
 from tests.support.docker_provider.failures import Failed, Unfinished
 from tests.support.docker_provider.image import local_image
 from tests.support.docker_provider.kinds import KINDS
 from tests.support.docker_provider.served import Made, plain, planned
+from tests.support.docker_provider.uploads import packed
 from tests.support.docker_provider.values import Properties, absent, flag, rows, text, texts, whole
 
 _KIND = KINDS["docker:index/container:Container"]
@@ -32,6 +33,7 @@ class Containers:
     def create(self, engine: APIClient, inputs: Properties) -> Made:
         """Create, connect, fill and start; what fails after the first of these leaves the container there."""
         _have_image(engine, text(inputs, "image"))
+        refuse(inputs, engine.api_version)
         with told("Unable to create container"):
             identity = _created(engine, body(inputs), text(inputs, "name"))
         try:
@@ -127,9 +129,9 @@ def _connect(engine: APIClient, identity: str, inputs: Properties) -> None:
 
 def _upload(engine: APIClient, identity: str, inputs: Properties) -> None:
     for row in rows(inputs, "uploads"):
-        packed = archive(row)
+        archive = packed(row, time.time())
         with told("Unable to upload volume content"):
-            engine.put_archive(identity, "/", packed)
+            engine.put_archive(identity, "/", archive)
 
 
 def _start(engine: APIClient, identity: str, inputs: Properties) -> None:

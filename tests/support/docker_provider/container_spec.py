@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
-import tarfile
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from tests.support.docker_provider.failures import Failed
@@ -20,10 +15,26 @@ Body: TypeAlias = dict[str, Any]
 MIB = 1024 * 1024
 
 
-def body(inputs: Properties) -> Body:
-    """Return what the engine creates; raises Failed for inputs that upstream refuses by itself."""
+def refuse(inputs: Properties, version: str) -> None:
+    """Raise Failed for inputs that upstream refuses by itself, or that an engine of that API version has not."""
+    if parts(version) < (1, 44) and nanoseconds(text(group(inputs, "healthcheck"), "startInterval")):
+        raise Failed(
+            'Unable to create container: "specify health-check start interval" requires API version 1.44, '
+            f"but the Docker daemon API version is {version}"
+        )
+    if parts(version) < (1, 45) and any(row.get("volumeOptions") for row in rows(inputs, "mounts")):
+        raise Failed("Setting VolumeOptions.Subpath requires docker version 1.45 or higher")
     if "" in texts(inputs, "command"):
         raise Failed("values for command may not be empty")
+
+
+def parts(text: str) -> tuple[int, ...]:
+    """Read an API version, so that 1.9 comes before 1.45."""
+    return tuple(map(int, text.split(".")))
+
+
+def body(inputs: Properties) -> Body:
+    """Return what the engine creates."""
     asked = {
         "Image": text(inputs, "image"),
         "Hostname": text(inputs, "hostname"),
@@ -165,39 +176,10 @@ def _mount(row: Properties) -> Body:
         "Source": text(row, "source"),
         "ReadOnly": flag(row, "readOnly"),
     }
-    if row.get("volumeOptions"):
-        raise Failed("Setting VolumeOptions.Subpath requires docker version 1.45 or higher")
+    if volume := group(row, "volumeOptions"):
+        mount["VolumeOptions"] = {"NoCopy": flag(volume, "noCopy"), "Subpath": text(volume, "subpath")}
     if bind := group(row, "bindOptions"):
         mount["BindOptions"] = {"Propagation": text(bind, "propagation")}
     if tmpfs := group(row, "tmpfsOptions"):
         mount["TmpfsOptions"] = {"SizeBytes": whole(tmpfs, "sizeBytes"), "Mode": whole(tmpfs, "mode")}
     return mount
-
-
-def archive(upload: Properties) -> bytes:
-    """Return one uploaded file as an archive for the container's root; raises Failed where it has no content."""
-    content = _content(upload)
-    info = tarfile.TarInfo(text(upload, "file").lstrip("/"))
-    info.size = len(content)
-    info.mode = int(text(upload, "permissions") or ("0744" if flag(upload, "executable") else "0644"), 8)
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        tar.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
-
-
-def _content(upload: Properties) -> bytes:
-    given = [name for name in ("content", "contentBase64", "source") if text(upload, name)]
-    if len(given) != 1:
-        which = "only one of" if given else "one of"
-        raise Failed(f"error with upload content: {which} 'content', 'content_base64', or 'source' must be set")
-    match given[0]:
-        case "content":
-            return text(upload, "content").encode()
-        case "source":
-            return Path(text(upload, "source")).read_bytes()
-        case _:
-            try:
-                return base64.b64decode(text(upload, "contentBase64"), validate=True)
-            except binascii.Error as error:
-                raise Failed(f"error with upload content: {error}") from error

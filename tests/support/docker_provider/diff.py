@@ -57,10 +57,14 @@ def _fields(fields: Mapping[str, Field], old: Properties, new: Properties, path:
     for name, field in fields.items():
         given = new.get(name, field.default)
         where = f"{path}.{name}" if path else name
-        if unknown(given) or not (field.kept and absent(given)):
+        if unknown(given) or not (field.kept and _unsaid(field, given)):
             yield from _value(field, old.get(name), given, where)
         elif field.shape == "list" and old.get(name) is None:  # never read: what was made is not what was asked for
             yield Change(where, "add", field.replaces)
+
+
+def _unsaid(field: Field, given: Value) -> bool:
+    return given is None if field.shape == "flag" else absent(given)
 
 
 def _value(field: Field, old: Value, new: Value, path: str) -> Iterator[Change]:
@@ -103,8 +107,14 @@ def _objects(field: Field, old: list[Value], new: list[Value], path: str) -> Ite
             yield Change(where, "add" if index < len(come) else "delete", many or _replaces(field))
             continue
         was, wanted = _properties(old[gone[index]]), _properties(new[come[index]])
+        fixed = many or (field.shape == "bag" and (_holds_fixed(field, was) or _holds_fixed(field, wanted)))
         for change in _fields(field.fields, was, wanted, where):
-            yield Change(change.path, change.what, change.replaces or many)
+            yield Change(change.path, change.what, change.replaces or fixed)
+
+
+def _holds_fixed(field: Field, item: Properties) -> bool:
+    """Say whether an object without a place of its own, which goes or comes as a whole, holds what cannot change."""
+    return any(part.replaces and not absent(item.get(name)) for name, part in field.fields.items())
 
 
 def _replaces(field: Field) -> bool:
