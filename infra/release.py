@@ -116,6 +116,12 @@ def health(want: Want, address: str = f"127.0.0.1:{naming.WEB_PORT}") -> tuple[s
     )
 
 
+def asked_at(placed: Placed, address: str) -> tuple[str, ...]:
+    """Return the health check of a release that a stack holds, put to another address of its web process."""
+    program = len(_python(PROBE))
+    return (*placed.health[:program], address, *placed.health[program + 1 :])
+
+
 def environment(process: str, own: Mapping[str, str]) -> Mapping[str, str]:
     """Return the environment of a container of the release; `process` says what it runs, for the probe."""
     return {"CRMHOST_PROCESS": process, "HOME": naming.RUN_FOLDER, "PYTHONUNBUFFERED": "1", **own}

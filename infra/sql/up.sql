@@ -1,0 +1,2 @@
+-- Whether the server takes questions at all.
+SELECT 1;
