@@ -79,9 +79,9 @@ class Writer:
     def _member(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         for piece in _copied(tar, member, DATA + member.name, DATA):
             self._sink.write(piece)
-        if member.isreg():
+        if member.isreg() or member.islnk():  # a second name of a file is a file too, without bytes of its own
             self._files += 1
-            self._bytes += member.size
+            self._bytes += member.size if member.isreg() else 0
 
     def _whole(self, name: str, content: bytes) -> None:
         info = tarfile.TarInfo(name)

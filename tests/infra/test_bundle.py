@@ -58,7 +58,7 @@ def test_it_comes_back_as_it_was(tmp_path: Path, size: int) -> None:
     assert b"".join(reader.database()) == dump
     assert names(b"".join(reader.data())) == names(data)
     assert reader.end() == ("acme", contents)
-    assert (contents.files, contents.bytes, contents.tables) == (2, 1000, TABLES)
+    assert (contents.files, contents.bytes, contents.tables) == (3, 1000, TABLES)
 
 
 def test_people_unpack_it_with_tar_alone(tmp_path: Path) -> None:
