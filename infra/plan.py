@@ -1,0 +1,247 @@
+"""What differs from what a contract wants on its Docker host, in the order in which it would be made right. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from crm.errors import Refused
+from crm.plan import Change, Crossing, Disrupts, Plan, Release, Upgrade, Want
+from crm.recipe import Step
+from crm.steps import Due, Records, in_use, key, known_by_record, ordered
+from infra import expected, naming
+from infra.drift import Drift
+from infra.engine.seen import Seen
+from infra.rollout import Placed, Rollout, Slot, encode
+from infra.steps import FIRST, is_upgrade
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a contract wants of its Docker host, and what was seen there and in its stack.
+
+    wanted: the rollout at the end. recorded: the one that the stack holds, without secrets; None: there is no stack.
+    slot: which of the host's two upstreams the ingress sends customers to; closed: to neither, but to the maintenance
+    page. records: what the customer's database says, and due what follows; None: it is not up. built: the release's
+    image is there. host: what differs in what the host has for all customers. pending: what a crash left in the stack.
+    preview: what Pulumi would change; None: it was not asked.
+    """
+
+    want: Want
+    release: Release
+    wanted: Rollout
+    recorded: Rollout | None
+    seen: Seen
+    drift: Drift
+    slot: Slot | None
+    closed: bool
+    records: Records | None
+    due: Due | None
+    crossing: Crossing | None
+    built: bool
+    host: tuple[Change, ...] = ()
+    pending: tuple[str, ...] = ()
+    preview: tuple[Change, ...] | None = None
+
+    @property
+    def serving(self) -> Release | None:
+        """Return the release that customers are sent to."""
+        return next((each.release for each in releases(self.recorded) if each.slot == self.slot), None)
+
+    @property
+    def proven(self) -> bool:
+        """Tell whether the wanted release serves, and has passed every gate."""
+        recorded = self.recorded
+        serves = self.serving is not None and self.serving.id == self.release.id
+        return serves and recorded is not None and recorded.serving == self.release.id and not self.closed
+
+    @property
+    def has_files(self) -> bool:
+        """Tell whether the release's own files are there, and with them what steps derived for it."""
+        return naming.release_volume(self.want.contract, self.release.config[:12], "files") in self.seen.volumes
+
+    @property
+    def unfinished(self) -> Crossing | None:
+        """Return the upgrade that was begun and did not end."""
+        return self.crossing if self.crossing is not None and self.crossing.under_way else None
+
+
+def releases(rollout: Rollout | None) -> tuple[Placed, ...]:
+    """Return the releases of a rollout, none where there is no stack."""
+    return () if rollout is None else rollout.releases
+
+
+def same(one: Rollout | None, other: Rollout) -> bool:
+    """Tell whether two rollouts are equal but for the secrets in their files."""
+    return one is not None and encode(one)[0] == encode(other)[0]
+
+
+def plan_of(survey: Survey) -> Plan:
+    """Return what differs; raises Refused for what a deploy must not touch."""
+    check(survey)
+    ground = _once(*survey.host, *_image(survey), *survey.drift.changes, *_rollout(survey))
+    upgrade = _upgrade(survey)
+    steps = tuple(_steps(survey, later=bool(ground)))
+    changes = (
+        *ground,
+        *_pending(survey),
+        *_unfinished(survey),
+        *_schema(survey, upgrade),
+        *steps,
+        *_gate(survey, later=bool(ground or steps)),
+        *_site(survey),
+    )
+    return Plan(
+        contract=survey.want.contract,
+        release=survey.release,
+        serving=None if survey.serving is None else survey.serving.id,
+        resources=_resources(survey),
+        changes=changes,
+        notes=tuple(_notes(survey)),
+        upgrade=upgrade,
+        unfinished=survey.unfinished,
+    )
+
+
+def _once(*changes: Change) -> tuple[Change, ...]:
+    """Return the changes, one for each resource: the engine's own view of it comes first."""
+    return tuple({change.resource: change for change in reversed(changes)}.values())[::-1]
+
+
+def check(survey: Survey) -> None:
+    """Raise Refused for what cannot be, with the way out."""
+    contract, crossing = survey.want.contract, survey.unfinished
+    if survey.recorded is None and survey.seen.containers:
+        names = ", ".join(sorted(survey.seen.containers))
+        raise Refused(
+            f"{contract}: the host has containers of it ({names}), and this fleet knows no stack that they are of",
+            "Deploy from where it was deployed before, with its .crmhost/pulumi/ or the same cloud.state.backend; what"
+            " nobody knows any more is removed by hand: docker rm -f",
+        )
+    if crossing is not None and survey.release.id not in (crossing.old.id, crossing.new.id):
+        raise Refused(
+            f"{contract}: an upgrade from {crossing.old.id} to {crossing.new.id} is under way; {survey.release.id} is"
+            " neither of them",
+            f"Finish it with crm.version: {crossing.new.version}, or take it back: crmhost rollback {contract}",
+        )
+    if survey.due is not None and survey.due.restore is not None and crossing is None:
+        raise Refused(
+            f"{contract}: {survey.due.restore}, and may only be run on a restored backup",
+            f"Restore one: crmhost backup list {contract}, crmhost restore {contract} --backup ID; then deploy again.",
+        )
+
+
+def _image(survey: Survey) -> Iterator[Change]:
+    if not survey.built:
+        what = f"image:{survey.release.recipe}-{survey.release.version}"
+        yield Change(what, "create", "it is built from packages pinned by their hashes")
+
+
+def _rollout(survey: Survey) -> Iterator[Change]:
+    """Yield what the stack would change: as Pulumi says, or all of it where there is no stack yet."""
+    if survey.preview is not None:
+        yield from survey.preview
+    elif survey.recorded is None:
+        for name in expected.volumes(survey.wanted):
+            if name not in survey.seen.volumes:
+                yield Change(f"volume:{name}", "create", "it is not there")
+        for each in expected.containers(survey.wanted):
+            yield Change(f"container:{each.name}", "create", "it is not there")
+
+
+def _pending(survey: Survey) -> Iterator[Change]:
+    for what in survey.pending:
+        yield Change(f"stack:{survey.want.contract}", "update", f"an operation was interrupted: {what}")
+
+
+def _unfinished(survey: Survey) -> Iterator[Change]:
+    found = survey.unfinished
+    if found is None:
+        return
+    back = found.phase == "restoring" or found.old.id == survey.release.id
+    why = f"back to {found.old.id} with backup {found.backup or '(none is needed)'}" if back else f"to {found.new.id}"
+    disrupts: Disrupts = "no" if found.phase == "open" and not back else "data"
+    yield Change(f"upgrade:{found.old.id}", "run", f"it was begun and not finished: {why}", disrupts=disrupts)
+
+
+def _upgrade(survey: Survey) -> Upgrade | None:
+    """Return the change of schema that the release needs; raises Refused where nobody knows what made the data."""
+    if survey.records is None or not is_upgrade(survey.records, survey.release):
+        return None
+    if not in_use(survey.want.recipe, survey.records):
+        return None
+    if survey.unfinished is not None:
+        return Upgrade(survey.unfinished.old, survey.release)
+    old = survey.serving or next((each.release for each in releases(survey.recorded)), None)
+    if old is None:
+        raise Refused(
+            f"{survey.want.contract}: its database has another schema than {survey.release.id} needs, and no release is"
+            " known that made it",
+            "Deploy the version that made it first (crm.version), then this one.",
+        )
+    return Upgrade(old, survey.release)
+
+
+def _schema(survey: Survey, upgrade: Upgrade | None) -> Iterator[Change]:
+    database = f"database:{survey.want.contract}"
+    if survey.due is not None and survey.due.reset is not None:
+        yield Change(database, "replace", survey.due.reset, disrupts="data")
+    if upgrade is not None and survey.unfinished is None:
+        yield Change(
+            database,
+            "update",
+            f"schema {upgrade.old.schema} → {upgrade.new.schema}, {upgrade.old.version} → {upgrade.new.version}",
+            diff=("! maintenance page, every process ended, a backup kept; it comes back if anything fails",),
+            disrupts="data",
+        )
+
+
+def _steps(survey: Survey, *, later: bool) -> Iterator[Change]:
+    for step in due_steps(survey):
+        yield Change(
+            f"step:{key(step, survey.release)}",
+            "run",
+            step.summary or f"phase {step.phase}",
+            later=later or not known_by_record(step),
+        )
+
+
+def due_steps(survey: Survey) -> Sequence[Step]:
+    """Return the steps that are due; all that a new database needs where there is none."""
+    if survey.due is not None:
+        return survey.due.steps
+    return ordered(survey.want.recipe, FIRST) if survey.recorded is None else ()
+
+
+def _gate(survey: Survey, *, later: bool) -> Iterator[Change]:
+    if survey.proven:
+        return
+    serves = survey.serving is not None and survey.serving.id == survey.release.id
+    why = "it serves, and was never seen at its public URL" if serves else "it was not proven yet"
+    yield Change(f"gate:{survey.release.id}", "run", why, later=later)
+
+
+def _site(survey: Survey) -> Iterator[Change]:
+    site = f"site:{survey.want.slots['host']}"
+    slot = survey.wanted.releases[0].slot
+    if survey.slot is None:
+        yield Change(site, "create", f"to {survey.release.id}")
+    elif survey.slot != slot:
+        before = "nothing" if survey.serving is None else survey.serving.id
+        yield Change(site, "switch", f"from {before} to {survey.release.id}")
+    if survey.closed:
+        yield Change(site, "update", "the maintenance page is shown")
+
+
+def _resources(survey: Survey) -> int:
+    stack = len(expected.containers(survey.wanted)) + len(expected.volumes(survey.wanted)) + 1
+    steps = sum(1 for _ in ordered(survey.want.recipe, FIRST))
+    return stack + steps + 3  # the image, the site, the ingress
+
+
+def _notes(survey: Survey) -> Iterator[str]:
+    if survey.records is None and survey.recorded is not None:
+        yield "the database is not up, so which steps are due is decided once it is"
+    sick = sorted(each.name for each in survey.seen.containers.values() if each.health == "unhealthy")
+    if sick:
+        yield f"unhealthy: {', '.join(sick)}"

@@ -1,0 +1,104 @@
+"""A contract's stack under the lock: what it holds, and what it is asked to hold next."""
+
+from __future__ import annotations
+
+import time
+
+from crm.errors import HostError
+from crm.plan import Release, Want
+from infra import images, moves, psql, release
+from infra.engine.lock import Held
+from infra.plan import same
+from infra.rollout import Placed, Rollout, encode
+from infra.survey import Cloud, find_image, services
+
+PATIENCE = 120.0
+"""Seconds within which a database that was started answers."""
+_PAUSE = 0.1
+
+
+class Stand:
+    """Everything that is asked of Pulumi goes through here, one rollout after the other.
+
+    work: the release that was staged, brought back or left alone last: the one whose steps run.
+    """
+
+    def __init__(self, cloud: Cloud, held: Held) -> None:
+        self.cloud = cloud
+        self.held = held
+        self.work: Placed | None = None
+        self._recorded: Rollout | None = None
+        self._read = False
+
+    @property
+    def recorded(self) -> Rollout | None:
+        """Return what the stack was last asked to hold, secrets included."""
+        if not self._read:
+            self._recorded, self._read = self.cloud.stack.recorded(secrets=True), True
+        return self._recorded
+
+    def up(self, rollout: Rollout, *, refresh: bool = False) -> None:
+        """Ask Pulumi for the rollout, unless the stack holds just that; `refresh`: let it look at everything first."""
+        before = self.recorded
+        if before is not None and encode(before) == encode(rollout) and not refresh and not self.cloud.stack.pending():
+            return
+        self.held.check()
+        self._read = False
+        self.cloud.stack.up(rollout, progress=self.cloud.progress, refresh=refresh)
+        self._recorded, self._read = rollout, True
+
+    def placed(self, want: Want, kept: Release | None = None) -> Placed:
+        """Return a release as the stack is to hold it: what is wanted, or a kept one as it was.
+
+        Its image is built where the host has not got it (any more).
+        """
+        wanted = release.release_of(want, self.cloud.settings.images)
+        if kept is None or kept == wanted:
+            self.work = release.place(want, wanted, self.image(want), moves.slot_for(self.recorded, wanted))
+            return self.work
+        found = moves.find(self.recorded, kept)
+        if found is None:
+            raise HostError(
+                f"{want.contract}: nobody knows any more how {kept.id} was configured",
+                f"Write crm.version: {kept.version} and deploy it.",
+            )
+        self.work = moves.at(found, moves.slot_for(self.recorded, kept))
+        return self.work
+
+    def image(self, want: Want) -> str:
+        """Return the id of the release's image, built where the host lacks it."""
+        found = find_image(self.cloud, want)
+        if found is not None:
+            return found
+        self.held.check()
+        cloud, lock = self.cloud, release.lock_of(want)
+        return images.build(cloud.engine, want.recipe.id, want.version, lock, cloud.settings, cloud.progress)
+
+    def beside(self, want: Want, placed: Placed, *, waiting: bool) -> Rollout:
+        """Return the rollout with the release beside what serves."""
+        return moves.staged(self.recorded, want.contract, services(self.cloud, want), placed, waiting=waiting)
+
+    def alone(self, want: Want, placed: Placed) -> Rollout:
+        """Return the rollout in which the release serves, and no other exists."""
+        return moves.final(self.recorded, want.contract, services(self.cloud, want), placed)
+
+    def halted(self, want: Want, placed: Placed) -> Rollout:
+        """Return the rollout in which nothing runs, and the release waits for its steps."""
+        return moves.halted(self.recorded, want.contract, services(self.cloud, want), placed)
+
+    def is_recorded(self, rollout: Rollout) -> bool:
+        """Tell whether the stack was last asked for it, secrets aside."""
+        return same(self.recorded, rollout)
+
+    def await_database(self) -> None:
+        """Wait until the customer's database answers; raises HostError with what PostgreSQL says when it does not."""
+        until = time.monotonic() + PATIENCE
+        while (output := psql.attempt(self.cloud.engine, self.cloud.contract, "records")).code != 0:
+            if time.monotonic() > until:
+                said = output.stderr.decode(errors="replace").strip()[-500:]
+                raise HostError(
+                    f"{self.cloud.contract}: its database did not answer within {PATIENCE:.0f} s: {said}",
+                    f"Look at what it says: crmhost logs {self.cloud.contract} db",
+                )
+            self.held.check()
+            time.sleep(_PAUSE)
