@@ -1,8 +1,5 @@
-"""The program that the Pulumi engine runs. It says what it cannot do yet, instead of doing half of it."""
+"""The Pulumi program, where `Pulumi.yaml` of the repository is used; a stack's own folder calls the same."""
 
-import pulumi
+from infra.byhand import main
 
-raise pulumi.RunError(
-    "crmhost's cloud driver is not built yet, so this program declares nothing. "
-    "`crmhost deploy` refuses contracts with `target.kind: cloud`; use `target.kind: webhost` until then."
-)
+main()

@@ -34,6 +34,9 @@ DATABASE_SYSTEM_USER = "postgres"
 REDIS_HOST = "redis"
 REDIS_PORT = 6379
 
+OUTPUT = "recorded"
+"""A stack's only output: what it was asked to hold."""
+
 Role: TypeAlias = str
 """`network`, `db`, `redis`, `data`, `files`, `run`, `lock`, `journal`, `step`, `ingress`, or a process: `web`, …"""
 ReleaseVolume: TypeAlias = Literal["files", "run"]

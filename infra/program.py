@@ -13,6 +13,7 @@ from infra.components.redis import Redis
 from infra.components.release import ReleaseParts, Surroundings
 from infra.engine.reach import Reach, ssh_opts
 from infra.rollout import Rollout
+from infra.workfolder import Recorded, recorded_to
 
 
 def declare(rollout: Rollout, reach: Reach, *, protect: bool = True) -> None:
@@ -40,6 +41,11 @@ def declare(rollout: Rollout, reach: Reach, *, protect: bool = True) -> None:
             options,
             protect=protect and serves_beside_another,
         )
+
+
+def keep(recorded: Recorded) -> None:
+    """Keep what is declared in the state too, so that another machine of the same backend finds it there."""
+    pulumi.export(naming.OUTPUT, pulumi.Output.secret(recorded_to(recorded)))
 
 
 def provider(reach: Reach) -> docker.Provider:

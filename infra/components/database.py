@@ -14,10 +14,10 @@ from infra.components.files import Files, Filled, script, volume
 from infra.rollout import Service, UploadFile
 
 FOLDER = "/var/lib/postgresql/data"
+SOCKETS = "/tmp"  # noqa: S108 -- a tmpfs of the container's own
 _SECRETS = "/run/crmhost"
 _START = "postgresql.sh"
 _HEALTH = ("psql", "-XAtq", "-U", naming.DATABASE_SYSTEM_USER, "-d", naming.DATABASE_NAME, "-c", "SELECT 1")
-_TMPFS = "rw,nosuid,nodev,noexec"
 
 
 class Database(pulumi.ComponentResource):
@@ -61,11 +61,8 @@ class Database(pulumi.ComponentResource):
                 labels=labels,
                 networks=(Attached(network, (naming.DATABASE_HOST,)),),
                 mounts=(data, files.mounted),
-                env={"PGDATA": f"{FOLDER}/pgdata"},
-                tmpfs={
-                    "/tmp": f"{_TMPFS},size=64m",  # noqa: S108 -- a tmpfs of the container's own
-                    "/var/run/postgresql": f"{_TMPFS},size=1m,mode=1777",
-                },
+                # The image's folder for sockets is the image's user's, and a tmpfs in its place is root's: hence PGHOST.
+                env={"PGDATA": f"{FOLDER}/pgdata", "PGHOST": SOCKETS},
                 health=Health(_HEALTH, interval=10, timeout=5),
                 grace=60,
                 stop_signal="SIGINT",  # PostgreSQL's fast shutdown: it waits for no client

@@ -5,7 +5,6 @@
 set -euo pipefail
 
 secrets=/run/crmhost
-sockets=/var/run/postgresql
 private=/tmp/crmhost-setup
 
 found=$(cat "$PGDATA/PG_VERSION" 2>/dev/null || true)
@@ -47,5 +46,5 @@ STATEMENTS
 pg_ctl stop --pgdata="$PGDATA" --wait --mode=fast --silent
 rm -rf "$private"
 
-exec postgres -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories="$sockets" \
+exec postgres -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories="$PGHOST" \
     -c password_encryption=scram-sha-256 "$@"

@@ -1,0 +1,245 @@
+"""A customer's Pulumi stack: what it was asked to hold, what would change, and making it so, also after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from crm.driver import Progress
+from crm.errors import Refused
+from crm.plan import Change, Event
+from infra import expected, naming, recovery, torn
+from infra.backend import Lock, StateDamaged, unfinished
+from infra.complaints import Where
+from infra.engine.connect import connect
+from infra.engine.reach import Reach
+from infra.rollout import Rollout, decode, encode
+from infra.runner import Access, Locked, Program, Runner
+from infra.sealed import seal, unseal
+from infra.settings import HostSettings
+from infra.workfolder import Recorded, recorded_from
+
+__all__ = ["Access", "Stack"]
+_CONTAINER = "docker:index/container:Container"
+_HOUR = 3600.0
+
+
+class Stack:
+    """One contract's stack. Cheap to make: nothing is read or run before it is asked for."""
+
+    def __init__(self, access: Access, contract: str, settings: HostSettings) -> None:
+        self.contract, self.settings = contract, settings
+        self._passphrase = access.passphrase
+        where = Where(contract, settings.reach, str(access.folder))
+        self._runner = Runner(access, where, settings.parallel)
+
+    def recorded(self, *, secrets: bool = False) -> Rollout | None:
+        """Return what the stack was last asked to hold; with `secrets` the contents of files too, else they are empty.
+
+        Starts Pulumi only where the state is shared with other machines, who may have asked for something else since.
+        """
+        recorded = self._recorded()
+        if recorded is None:
+            return None
+        secret = unseal(self._passphrase, self.contract, recorded.sealed) if secrets else None
+        return decode(recorded.rollout, secret)
+
+    def pending(self) -> tuple[str, ...]:
+        """Return what a killed run left, in words; `up` mends it. Starts Pulumi where the state is not in files."""
+        try:
+            left = unfinished(self._runner.deployment())
+        except StateDamaged as error:
+            return (error.what,)
+        locks = self._runner.files.held() if self._runner.files is not None else ()
+        return (
+            *(f"a lock of {lock.user}@{lock.host} (pid {lock.pid})" for lock in locks),
+            *(f"{done} {name}" for done, _, name in left),
+        )
+
+    def preview(self, rollout: Rollout, *, refresh: bool = False) -> tuple[Change, ...]:
+        """Return what an `up` would change, one Change a resource; changes nothing.
+
+        refresh: ask the engine about every resource first. Of a stack that was never made everything is new, and
+        that is said without making it.
+        """
+        self.refuse_another_host()
+        if not self._runner.exists():
+            return created(rollout)
+        self._runner.folder.prepare()
+        return self._runner.preview(self._program(rollout, self._to_record(rollout)), refresh=refresh)
+
+    def up(self, rollout: Rollout, *, progress: Progress, refresh: bool = False, timeout: float = _HOUR) -> None:
+        """Make the stack hold the rollout; it is recorded first, so that whoever comes after a crash knows of it.
+
+        What a killed run left is mended before. Raises LockHeld when somebody else is at work, and HostError and
+        others with a remedy; then what was begun is named by `pending` or goes on with the next `up`.
+        """
+        self.refuse_another_host()
+        self.recover(progress)
+        self._runner.prepare()
+        recorded = self._to_record(rollout)
+        self._runner.folder.write(recorded)
+        program = self._program(rollout, recorded)
+        held = self._runner.deployment()
+        self._runner.unprotect(retired(held, rollout))
+        failed = failed_once(held)
+        self._unlocked(
+            lambda: self._runner.up(program, progress, refresh=refresh, replace=failed, timeout=timeout), progress
+        )
+
+    def destroy(self, *, keep_data: bool, progress: Progress) -> None:
+        """Delete everything that the stack holds, and the stack; with `keep_data` all but the volumes with data.
+
+        May run twice. What is kept stays recorded, without a release, for the deploy that takes it over.
+        """
+        if not self._runner.exists():
+            return
+        self.recover(progress)
+        held = self._runner.deployment()
+        self._runner.unprotect(protected(held, containers_only=keep_data))
+        self._unlocked(lambda: self._runner.destroy(progress, exclude_protected=keep_data), progress)
+        recorded = self.recorded(secrets=True)
+        if keep_data and recorded is not None:
+            self._runner.folder.write(self._to_record(Rollout(self.contract, recorded.database, recorded.redis)))
+        else:
+            self._runner.remove()
+            self._runner.folder.remove()
+
+    def export(self) -> Mapping[str, Any]:
+        """Return the stack's whole state, its secrets encrypted."""
+        return self._runner.export()
+
+    def recover(self, progress: Progress, locks: Sequence[Lock] = ()) -> tuple[str, ...]:
+        """Mend what a killed run left, and return what was done; nothing left: nothing is done or asked.
+
+        Raises LockHeld naming a holder who lives.
+        """
+        done = list(self._mended())
+        locks = locks or (self._runner.files.held() if self._runner.files is not None else ())
+        for lock in locks:
+            self._respect(lock)
+        left = unfinished(self._runner.deployment())
+        if not (done or locks or left):
+            return ()
+        progress(Event("recover", self.contract, "begin"))
+        ended = recovery.end_plugins(self._runner.folder.path)
+        done += [f"ended {ended} plugins that were left behind"] * bool(ended)
+        if locks:
+            self._runner.cancel()
+            done.append("took the lock of a run that was killed")
+        done += self._cleared(left, progress)
+        progress(Event("recover", self.contract, "done", "; ".join(done)))
+        return tuple(done)
+
+    # -- how ---------------------------------------------------------------------------------------------------------
+
+    def _recorded(self) -> Recorded | None:
+        if self._runner.files is not None:
+            return self._runner.folder.read()
+        kept = self._runner.output()
+        return None if kept is None else recorded_from(kept, f"the state of {self.contract}")
+
+    def _program(self, rollout: Rollout, recorded: Recorded) -> Program:
+        from infra.program import declare, keep
+
+        def program() -> None:
+            keep(recorded)
+            declare(rollout, recorded.reach)
+
+        return program
+
+    def _to_record(self, rollout: Rollout) -> Recorded:
+        """Return what is to be recorded; sealed as it is already where it says the same, since each sealing differs."""
+        public, secret = encode(rollout)
+        before = self._runner.folder.read()
+        if before is not None and unseal(self._passphrase, self.contract, before.sealed) == secret:
+            return Recorded(public, self.settings.reach, before.sealed)
+        return Recorded(public, self.settings.reach, seal(self._passphrase, self.contract, secret))
+
+    def _unlocked(self, run: Callable[[], None], progress: Progress) -> None:
+        """Run; where a lock is found that could not be seen before, judge and mend, and run once more."""
+        try:
+            run()
+        except Locked as error:
+            self.recover(progress, error.locks)
+            run()
+
+    def _mended(self) -> tuple[str, ...]:
+        mended = torn.mend(self._runner.files) if self._runner.files is not None else None
+        return () if mended is None else (mended,)
+
+    def _respect(self, lock: Lock) -> None:
+        verdict = recovery.judge(lock, recovery.look(lock))
+        if verdict == "dead" or (verdict == "alive" and recovery.end_orphan(lock)):
+            return
+        raise recovery.held(self.contract, self._runner.folder.path, lock, verdict)
+
+    def _cleared(self, left: tuple[tuple[str, str, str], ...], progress: Progress) -> tuple[str, ...]:
+        """Remove what was being made, let the state say what is there, and remove what it does not know."""
+        rollout = self.recorded(secrets=True)
+        with connect(self.settings.reach) as engine:
+            removed = recovery.remove_unfinished(engine, left)
+            if rollout is None:
+                return tuple(f"removed {name}" for name in removed)
+            self._runner.refresh(self._program(rollout, self._to_record(rollout)), progress)
+            ours = (each.name for each in expected.containers(rollout))
+            removed += recovery.remove_unknown(engine, self.contract, self._runner.deployment(), ours)
+        return tuple(f"removed {name}" for name in removed)
+
+    def refuse_another_host(self) -> None:
+        """Raise Refused when the contract names another Docker host than the one that the stack is on."""
+        recorded = self._recorded()
+        if recorded is not None and not same_host(recorded.reach, self.settings.reach):
+            raise Refused(
+                f"{self.contract}: the stack is on {recorded.reach.url}, the contract says {self.settings.reach.url}:"
+                " Pulumi would replace nothing, and look for the customer where he is not",
+                f"Back up there (crmhost backup {self.contract}), destroy it there, change the contract, deploy and"
+                " restore; or set the host in the contract back.",
+            )
+
+
+def same_host(one: Reach, other: Reach) -> bool:
+    """Tell whether two addresses are of one Docker engine; the account and the keys may change. Pure."""
+
+    def place(reach: Reach) -> tuple[str, str | None, int | None, str]:
+        parts = urlsplit(reach.url)
+        return parts.scheme, parts.hostname, parts.port, parts.path if parts.scheme == "unix" else ""
+
+    return place(one) == place(other)
+
+
+def created(rollout: Rollout) -> tuple[Change, ...]:
+    """Return the changes of a stack that was never made. Pure."""
+    names = (
+        f"network:{naming.network(rollout.contract)}",
+        *(f"volume:{name}" for name in expected.volumes(rollout)),
+        *(f"container:{each.name}" for each in expected.containers(rollout)),
+    )
+    return tuple(Change(name, "create", "is not there") for name in names)
+
+
+def protected(deployment: Mapping[str, Any], *, containers_only: bool = False) -> tuple[str, ...]:
+    """Return the urns of what cannot be deleted. Pure."""
+    return tuple(
+        each["urn"]
+        for each in deployment.get("resources") or ()
+        if each.get("protect") and (not containers_only or each["type"] == _CONTAINER)
+    )
+
+
+def retired(deployment: Mapping[str, Any], rollout: Rollout) -> tuple[str, ...]:
+    """Return the urns of containers that were protected while they served, and that the rollout does without. Pure."""
+    wanted = {each.name for each in expected.containers(rollout)}
+    return tuple(urn for urn in protected(deployment, containers_only=True) if urn.rpartition("::")[2] not in wanted)
+
+
+def failed_once(deployment: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the urns of containers that run once and failed: a run would leave them as they are. Pure."""
+    return tuple(
+        each["urn"]
+        for each in deployment.get("resources") or ()
+        if each["type"] == _CONTAINER
+        and (each.get("inputs") or {}).get("attach")
+        and (each.get("outputs") or {}).get("exitCode")
+    )
