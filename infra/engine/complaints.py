@@ -113,7 +113,12 @@ _RULES: tuple[_Rule, ...] = (
     (_UNKNOWN_KEY, _unknown),
     (re.compile(r"UNPROTECTED PRIVATE KEY|bad permissions", re.IGNORECASE), _open_key),
     (re.compile(r"Identity file .* not accessible", re.IGNORECASE), _no_key),
-    (re.compile(r"permission denied while trying to connect to the docker|dial unix .*permission denied"), _forbidden),
+    (
+        re.compile(
+            r"permission denied while trying to connect to the docker|dial unix .*permission denied", re.IGNORECASE
+        ),
+        _forbidden,
+    ),
     (re.compile(r"Permission denied \(|Too many authentication failures"), _refused_key),
     (re.compile(r"Could not resolve hostname"), _no_name),
     (re.compile(r"Connection refused.*|connect to host .* refused"), _refused),

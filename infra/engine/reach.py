@@ -45,10 +45,15 @@ def ssh_opts(reach: Reach) -> list[str]:
         return []
     options = {"BatchMode": "yes", "StrictHostKeyChecking": "yes", "ConnectTimeout": str(PATIENCE)}
     if reach.known_hosts is not None:
-        options["UserKnownHostsFile"] = f'"{reach.known_hosts}"'
+        options["UserKnownHostsFile"] = _quoted(reach.known_hosts)
         options["GlobalKnownHostsFile"] = "/dev/null"
     key = []
     if reach.key_file is not None:
         key = ["-i", str(reach.key_file)]
         options["IdentitiesOnly"] = "yes"
     return key + [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as ssh's options take it: quoted for its spaces, its percent signs not taken for variables."""
+    return '"{}"'.format(str(path).replace("%", "%%"))

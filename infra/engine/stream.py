@@ -70,10 +70,14 @@ class Stream:
             line.close()
             raise HostError(f"{subject}: the Docker engine said: {_message(said)}", "")
 
-    def close(self) -> None:
-        """Cut the connection, both ways."""
+    def cut(self) -> None:
+        """End the connection both ways; whoever reads it sees its end."""
         with contextlib.suppress(OSError):
             self.line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Cut the connection and give its socket back."""
+        self.cut()
         self.line.close()
 
     def end_input(self) -> None:
@@ -180,7 +184,7 @@ class _Feeder(threading.Thread):
                 data = self._source.read(_CHUNK)
             except (OSError, ValueError) as error:
                 self.broken = HostError(f"the program's input broke off: {error}", "")
-                self._stream.close()
+                self._stream.cut()
                 return
             if not data:
                 self._stream.end_input()

@@ -42,7 +42,7 @@ class TlsDialer:
 
     def failure(self, problem: str) -> HostError:
         """Explain which side did not trust the other one."""
-        said = " ".join([*self._said, problem])
+        said = self._said[-1] if self._said else problem
         if "alert" in said:
             return HostError(
                 f"{self._reach.url}: the engine refused the client certificate: {said[:200]}",
@@ -68,29 +68,38 @@ class TlsDialer:
         )
 
     def _relay(self, plain: socket.socket, secured: ssl.SSLSocket) -> None:
-        try:
-            with plain, secured:
+        with plain, secured:
+            try:
                 _Relay(plain, secured).run()
-        except (OSError, ssl.SSLError) as error:
-            self._said.append(_reason(error))
+            except (OSError, ssl.SSLError) as error:
+                self._said.append(_reason(error))  # before the other end sees that it is over
 
 
 class _Relay:
-    """Carries bytes both ways until the engine has ended its side; our end is sent as TLS's close_notify."""
+    """Carries bytes both ways until the engine has ended its side; our end is sent as TLS's close_notify.
+
+    Neither direction waits for the other: a program may stop reading until what it printed has been read.
+    """
 
     def __init__(self, plain: socket.socket, secured: ssl.SSLSocket) -> None:
         self._plain, self._secured = plain, secured
-        self._reading = True
+        self._open = True
+        self._unsent = b""
         secured.settimeout(0)
 
     def run(self) -> None:
+        """Carry until the engine has ended."""
         while True:
-            sources = [self._secured, self._plain] if self._reading else [self._secured]
-            ready, _, _ = select.select(sources, [], [])
+            sources = [self._secured, self._plain] if self._open and not self._unsent else [self._secured]
+            ready, _, _ = select.select(sources, [self._secured] if self._unsent else [], [])
             if self._secured in ready and not self._inward():
                 return
             if self._plain in ready:
-                self._outward()
+                self._unsent = self._plain.recv(_CHUNK)
+                self._open = bool(self._unsent)
+                if not self._open:
+                    self._say_end()
+            self._outward()
 
     def _inward(self) -> bool:
         """Carry what has arrived; false at the engine's end."""
@@ -106,18 +115,13 @@ class _Relay:
             self._plain.sendall(data)
 
     def _outward(self) -> None:
-        data = self._plain.recv(_CHUNK)
-        if not data:
-            self._reading = False
-            with contextlib.suppress(ssl.SSLWantReadError):  # sent; the engine may go on talking
-                self._secured.unwrap()
-        while data:
-            try:
-                data = data[self._secured.send(data) :]
-            except ssl.SSLWantWriteError:
-                select.select([], [self._secured], [])
-            except ssl.SSLWantReadError:
-                select.select([self._secured], [], [])
+        with contextlib.suppress(ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            while self._unsent:
+                self._unsent = self._unsent[self._secured.send(self._unsent) :]
+
+    def _say_end(self) -> None:
+        with contextlib.suppress(ssl.SSLWantReadError):  # it is said; the engine may go on talking
+            self._secured.unwrap()
 
 
 def _context(reach: Reach) -> ssl.SSLContext:
