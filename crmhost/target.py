@@ -104,8 +104,14 @@ def open_target(
     contract's stage or target forbids it.
     """
     order, access = read_order(fleet, name, time.time_ns() // 1000)
-    wish = Wish(fleet, order, access, find(order.recipe), progress, make_secrets, refresh)
-    if order.kind == "cloud":
+    with open_wish(Wish(fleet, order, access, find(order.recipe), progress, make_secrets, refresh), accept) as target:
+        yield target
+
+
+@contextmanager
+def open_wish(wish: Wish, accept: Accept) -> Iterator[Target]:
+    """Give the target that an order names, connected."""
+    if wish.order.kind == "cloud":
         from crmhost.cloud import open_cloud
 
         with open_cloud(wish) as target:

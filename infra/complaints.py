@@ -12,8 +12,8 @@ from infra.backend import StateDamaged
 from infra.engine.reach import Reach
 
 _LONGEST = 400
-_NOISE = re.compile(r"^(update|preview) failed$|: provider=docker@|^an unhandled error occurred:")
-_PREFIX = re.compile(r"^(\d+ errors? occurred:|\* |error: |Preview failed: )+")
+_NOISE = re.compile(r"^(update|preview) failed$|^stdout:|: provider=docker@|^an unhandled error occurred:")
+_PREFIX = re.compile(r"^(\d+ errors? occurred:|\* |stderr: |error: |Preview failed: )+")
 
 
 @dataclass(frozen=True, slots=True)

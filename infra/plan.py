@@ -10,7 +10,7 @@ from crm.plan import Change, Crossing, Disrupts, Plan, Release, Upgrade, Want
 from crm.recipe import Step
 from crm.steps import Due, Records, in_use, key, known_by_record, ordered
 from infra import expected, naming
-from infra.drift import Drift
+from infra.drift import OWN_ROLES, Drift
 from infra.engine.seen import Seen
 from infra.rollout import Placed, Rollout, Slot, encode
 from infra.steps import FIRST, is_upgrade
@@ -111,10 +111,12 @@ def _once(*changes: Change) -> tuple[Change, ...]:
 def check(survey: Survey) -> None:
     """Raise Refused for what cannot be, with the way out."""
     contract, crossing = survey.want.contract, survey.unfinished
-    if survey.recorded is None and survey.seen.containers:
-        names = ", ".join(sorted(survey.seen.containers))
+    there = sorted(
+        name for name, each in survey.seen.containers.items() if each.labels.get(naming.LABEL_ROLE) not in OWN_ROLES
+    )
+    if survey.recorded is None and there:
         raise Refused(
-            f"{contract}: the host has containers of it ({names}), and this fleet knows no stack that they are of",
+            f"{contract}: the host has containers of it ({', '.join(there)}), and this fleet knows no stack that they are of",
             "Deploy from where it was deployed before, with its .crmhost/pulumi/ or the same cloud.state.backend; what"
             " nobody knows any more is removed by hand: docker rm -f",
         )

@@ -23,7 +23,7 @@ from infra.settings import HostSettings
 from infra.steprun import Ended
 
 if TYPE_CHECKING:
-    from infra.stack import Stack
+    from infra.stack import Access, Stack
 
 UNBUILT = "sha256:" + "0" * 64
 """Stands for an image that is not built yet, where a plan needs one."""
@@ -33,14 +33,15 @@ UNBUILT = "sha256:" + "0" * 64
 class Cloud:
     """One contract on its Docker host: the engine, connected; its stack; and who is told what goes on.
 
-    refresh: let Pulumi, too, look at every resource.
+    host_access: how the stack of what the host has for all customers is
+    run. refresh: let Pulumi, too, look at every resource.
     """
 
     contract: str
     engine: Engine
     stack: Stack
     settings: HostSettings
-    host_stack: HostStack
+    host_access: Access
     who: str
     progress: Progress
     refresh: bool = False
