@@ -197,4 +197,4 @@ def _contents(raw: bytes) -> tuple[str, Contents]:
 
 
 def _broken(why: str) -> CrmhostError:
-    return CrmhostError(f"the backup's contents cannot be read: {why}", "Use another backup: crmhost backup list NAME")
+    return CrmhostError(f"the backup's contents cannot be read: {why}", "Use another backup: crmhost backup NAME list")

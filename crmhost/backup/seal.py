@@ -54,7 +54,7 @@ def unseal(source: BinaryIO, sink: BinaryIO, identity: pyrage.x25519.Identity, w
 def damaged(what: str) -> CrmhostError:
     """Return the error for a sealed file whose bytes are not those that were written."""
     return CrmhostError(
-        f"{what}: is damaged: its bytes are not those that were written", "Use another one: crmhost backup list NAME"
+        f"{what}: is damaged: its bytes are not those that were written", "Use another one: crmhost backup NAME list"
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from contract.duration import DAY, CalendarDuration, Micros
 from contract.moment import micros
@@ -29,6 +29,7 @@ from infra.pipe import piped
 if TYPE_CHECKING:
     from crmhost.fleet import Fleet
 
+Read = TypeVar("Read")
 LEFT_AFTER = DAY
 """How old what a dead write left must be before it is removed: no write takes so long."""
 
@@ -66,6 +67,7 @@ class Shelf:
         self._environment = environment
         self._now = now
         self._known: dict[str, tuple[str, Snapshot]] = {}
+        self._verified: set[tuple[BackupId, str]] = set()
 
     def save(self, release: Release, why: Why, dump: Dump) -> Snapshot:
         """Seal and store what `dump` writes; the manifest comes last."""
@@ -94,14 +96,20 @@ class Shelf:
     def load(self, backup: BackupId, load: Load) -> Contents:
         """Open a backup for `load`, once every byte of it has been found to be what was written."""
         snapshot = self.find(backup)
-        self.verify(snapshot)
-        with piped(lambda sink: self._open(snapshot, sink)) as pipe:
-            return load(pipe.reader)
+        if (snapshot.id, snapshot.digest) not in self._verified:
+            self.verify(snapshot)
+        return self.read(snapshot, load)
 
     def verify(self, snapshot: Snapshot) -> None:
         """Read a backup through, decrypt it to nowhere, and compare it with its manifest; raises CrmhostError."""
         with open("/dev/null", "wb") as nowhere:  # noqa: PTH123 -- no path of ours
             self._open(snapshot, nowhere)
+        self._verified.add((snapshot.id, snapshot.digest))
+
+    def read(self, snapshot: Snapshot, read: Callable[[BinaryIO], Read]) -> Read:
+        """Return what `read` makes of a backup's plain contents; it need not read them to their end."""
+        with piped(lambda sink: self._open(snapshot, sink)) as pipe:
+            return read(pipe.reader)
 
     def list(self) -> Sequence[Snapshot]:
         """Return the whole backups, newest first."""
@@ -132,7 +140,7 @@ class Shelf:
         newest = survey.snapshots[0].id if survey.snapshots else "none at all"
         raise CrmhostError(
             trouble or f"{self.store.place}: has no backup {backup!r}",
-            f"The newest there: {newest}. See all: crmhost backup list {self.contract}",
+            f"The newest there: {newest}. See all: crmhost backup {self.contract} list",
         )
 
     def before_upgrade_from(self, release: Release) -> Snapshot | None:

@@ -1,0 +1,30 @@
+"""What a contract promises of backups now, and whether this version of crmhost can make them where the CRM runs."""
+
+from __future__ import annotations
+
+from contract.amend import at
+from contract.duration import Micros
+from contract.model import Contract
+from contract.service import Backup
+from crm.errors import Refused
+
+
+def promised(contract: Contract, now: Micros) -> Backup | None:
+    """Return how often the contract promises a backup, and how long each is kept; None: it promises none."""
+    protection = at(contract, now).data_protection
+    return None if protection is None else protection.backup
+
+
+def can_back_up(contract: Contract, now: Micros) -> bool:
+    """Tell whether crmhost makes backups where this CRM runs."""
+    return at(contract, now).target.kind == "cloud"
+
+
+def refuse_other_kinds(contract: Contract, now: Micros) -> None:
+    """Raise Refused for a contract whose CRM runs where crmhost makes no backups yet."""
+    if not can_back_up(contract, now):
+        raise Refused(
+            f"{contract.id}: target.kind: {at(contract, now).target.kind}: this version of crmhost makes backups of"
+            " Docker hosts alone; for web hosts they are not built yet",
+            "Back it up by the host's own means; crmhost check warns where a contract promises backups there.",
+        )
