@@ -1,25 +1,23 @@
-"""The Pulumi engine: where it is found, and how it is brought where it is missing. Its SDK is imported late: 0.5 s."""
+"""The Pulumi engine: where it is found, and how it is brought where it is missing. Importing this is cheap."""
 
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as distribution_version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crm.errors import CrmhostError
 
-if TYPE_CHECKING:
-    from pulumi.automation import PulumiCommand
-
 VERSION = "3.259.0"
-"""What is installed, and the oldest that is used: crmhost's rules were measured on it."""
+"""What is installed where there is none: crmhost's rules were measured on it."""
 ENGINE = "pulumi"
 LANGUAGE_HOST = "pulumi-language-python"
 """What runs the program for `pulumi up` by hand; crmhost itself does without."""
@@ -27,38 +25,18 @@ PLUGIN = "pulumi-resource-docker"
 OFFICIAL = "https://get.pulumi.com/install.sh"
 BUILD = Path(__file__).parents[1] / "tools" / "pulumi" / "build"
 """Builds the engine from its sources. It is there in a checkout of crmhost, and not in an installed package."""
-REMEDY = f"Bring it: crmhost doctor --install; or put Pulumi {VERSION} or newer on PATH."
 
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """A Pulumi that is there. root: its programs are in `bin` below it."""
+    """A Pulumi that is there. folder: where its programs are, for a PATH."""
 
-    root: Path
-
-    @property
-    def folder(self) -> Path:
-        """Return the folder of the programs, for a PATH."""
-        return self.root / "bin"
+    folder: Path
 
     @property
     def language_host(self) -> bool:
         """Return whether `pulumi up` by hand works with it."""
         return (self.folder / LANGUAGE_HOST).is_file()
-
-    def command(self) -> PulumiCommand:
-        """Return what the Automation API runs (0.2 s); raises CrmhostError where it does not run, or is too old."""
-        from pulumi.automation import InvalidVersionError, PulumiCommand
-        from semver import VersionInfo
-
-        try:
-            return PulumiCommand(root=str(self.root), version=VersionInfo.parse(VERSION))
-        except InvalidVersionError as error:
-            raise CrmhostError(
-                f"{self.folder / ENGINE}: {error}", f"crmhost needs Pulumi {VERSION} or newer."
-            ) from error
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise CrmhostError(f"{self.folder / ENGINE} does not run: {error}", REMEDY) from error
 
 
 def default_cache(environment: Mapping[str, str]) -> Path:
@@ -68,16 +46,16 @@ def default_cache(environment: Mapping[str, str]) -> Path:
 
 
 def find(environment: Mapping[str, str], cache: Path) -> Toolchain:
-    """Return the Pulumi on PATH, else the installed one; nothing is run. Raises CrmhostError where there is none.
-
-    One on PATH counts where its folder is called `bin`, as every installer has it: the Automation API asks for that.
-    """
+    """Return the Pulumi on PATH, else the installed one; nothing is run. Raises CrmhostError where there is none."""
     on_path = shutil.which(ENGINE, path=environment.get("PATH", ""))
-    if on_path is not None and Path(on_path).parent.name == "bin":
-        return Toolchain(Path(on_path).absolute().parents[1])
+    if on_path is not None:
+        return Toolchain(Path(on_path).absolute().parent)
     if (cache / "bin" / ENGINE).is_file():
-        return Toolchain(cache)
-    raise CrmhostError(f"Pulumi is missing: neither on PATH nor in {cache}", REMEDY)
+        return Toolchain(cache / "bin")
+    raise CrmhostError(
+        f"Pulumi is missing: neither on PATH nor in {cache}",
+        f"Bring it: crmhost doctor --install; or put Pulumi {VERSION} or newer on PATH.",
+    )
 
 
 def find_plugin(environment: Mapping[str, str]) -> Path | None:
@@ -101,19 +79,15 @@ def install(
     """Return the installed Pulumi, after installing it in `cache`, whole or not at all.
 
     The official one (100 MB) where that can be reached, else built from its sources, which takes minutes. Two at once
-    install once. Raises CrmhostError with both reasons.
+    install once. Raises CrmhostError with the last reason; progress has told the one before.
     """
     with _alone(cache):
-        if (cache / "bin" / ENGINE).is_file():
-            return Toolchain(cache)
-        reason = _download(cache, official, progress)
-        if reason is None:
-            return Toolchain(cache)
-        progress(f"the official Pulumi cannot be had ({reason})")
-        if not build.is_file():
-            raise CrmhostError(f"Pulumi {VERSION} cannot be installed: {reason}", _by_hand())
-        _build(build, cache, progress)
-        return Toolchain(cache)
+        if not (cache / "bin" / ENGINE).is_file():
+            reason = _download(cache, official, progress)
+            if reason is not None:
+                progress(f"the official Pulumi cannot be had ({reason})")
+                _build(build, cache, progress, reason)
+    return Toolchain(cache / "bin")
 
 
 def _by_hand() -> str:
@@ -150,11 +124,13 @@ def _download(cache: Path, official: str, progress: Callable[[str], None]) -> st
     return None
 
 
-def _build(build: Path, cache: Path, progress: Callable[[str], None]) -> None:
-    """Build Pulumi from its sources, passing on what the build says."""
+def _build(build: Path, cache: Path, progress: Callable[[str], None], reason: str) -> None:
+    """Build Pulumi from its sources, passing on what the build says. reason: why it is not downloaded."""
+    if not build.is_file():
+        raise CrmhostError(f"Pulumi {VERSION} cannot be installed: {reason}", _by_hand())
     said = []
-    argv = [str(build), str(cache)]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as building:  # noqa: S603
+    argv, environment = [str(build), str(cache)], {**os.environ, "PYTHON": sys.executable}
+    with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as building:  # noqa: S603
         for line in building.stderr or ():
             said.append(line)
             if not line.startswith("go: downloading "):  # hundreds of them

@@ -119,10 +119,11 @@ def _is_cloud(fleet: Fleet, name: str) -> bool:
 
 def _pulumi() -> Iterator[Finding]:
     from infra import toolchain
+    from infra.command import Bounded
 
     try:
         found = toolchain.find(os.environ, toolchain.default_cache(os.environ))
-        version = found.command().version
+        version = Bounded(found.folder, os.environ).version
     except CrmhostError as error:
         yield Finding("pulumi", error.what, error.remedy)
         return

@@ -1,11 +1,13 @@
-"""Pulumi is found where it lies, installed once where it does not, and a Pulumi that cannot be used is named."""
+"""Pulumi is found where it lies, installed once where it does not."""
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+from semver import VersionInfo
 
 from crm.errors import CrmhostError
 from infra.toolchain import BUILD, PLUGIN, VERSION, Toolchain, default_cache, find, find_plugin, install, plugin_version
@@ -33,26 +35,19 @@ def silent(_: str) -> None:
     """Show no progress."""
 
 
-MAKES = ('mkdir -p "$1/bin"', f"printf '#!/bin/sh\\necho v{VERSION}\\n' >\"$1/bin/pulumi\"", 'chmod +x "$1/bin/pulumi"')
+MAKES = ('mkdir -p "$1/bin"', 'touch "$1/bin/pulumi"')
 
 
 def test_the_one_on_the_path_goes_before_the_installed_one(tmp_path: Path) -> None:
     program(tmp_path / "usr/bin/pulumi")
     program(tmp_path / "cache/bin/pulumi")
     environment = {"PATH": f"{tmp_path}/none:{tmp_path}/usr/bin"}
-    assert find(environment, tmp_path / "cache") == Toolchain(tmp_path / "usr")
-    assert find(environment, tmp_path / "cache").folder == tmp_path / "usr/bin"
+    assert find(environment, tmp_path / "cache") == Toolchain(tmp_path / "usr/bin")
 
 
 def test_the_installed_one_is_found(tmp_path: Path) -> None:
     program(tmp_path / "cache/bin/pulumi")
-    assert find({"PATH": ""}, tmp_path / "cache") == Toolchain(tmp_path / "cache")
-
-
-def test_a_folder_that_the_automation_api_cannot_use_is_passed_over(tmp_path: Path) -> None:
-    program(tmp_path / "tools/pulumi")
-    program(tmp_path / "cache/bin/pulumi")
-    assert find({"PATH": f"{tmp_path}/tools"}, tmp_path / "cache") == Toolchain(tmp_path / "cache")
+    assert find({"PATH": ""}, tmp_path / "cache") == Toolchain(tmp_path / "cache/bin")
 
 
 def test_none_is_an_error_with_its_remedy(tmp_path: Path) -> None:
@@ -68,21 +63,6 @@ def test_the_cache_is_the_users() -> None:
 
 
 @pytest.mark.slow
-def test_an_old_one_is_refused_with_both_versions(tmp_path: Path) -> None:
-    program(tmp_path / "bin/pulumi", "v3.100.0")
-    with pytest.raises(CrmhostError, match=rf"is {VERSION}, your current CLI version is 3.100.0") as raised:
-        Toolchain(tmp_path).command()
-    assert raised.value.remedy == f"crmhost needs Pulumi {VERSION} or newer."
-
-
-@pytest.mark.slow
-def test_one_that_does_not_run_is_named(tmp_path: Path) -> None:
-    program(tmp_path / "bin/pulumi").write_text("#!/bin/sh\nexit 3\n")
-    with pytest.raises(CrmhostError, match=rf"^{tmp_path}/bin/pulumi does not run: .* exit status 3"):
-        Toolchain(tmp_path).command()
-
-
-@pytest.mark.slow
 def test_a_closed_network_builds_it_and_says_so(tmp_path: Path) -> None:
     build, said = (
         builds(tmp_path, 'echo "building pulumi …" >&2', 'echo "go: downloading x v1" >&2', *MAKES),
@@ -90,7 +70,6 @@ def test_a_closed_network_builds_it_and_says_so(tmp_path: Path) -> None:
     )
     installed = install(tmp_path / "cache/1", said.append, official=CLOSED, build=build)
     assert installed == find({"PATH": ""}, tmp_path / "cache/1")
-    assert str(installed.command().version) == VERSION
     assert said == [
         f"the official Pulumi cannot be had ({CLOSED}: <urlopen error [Errno 111] Connection refused>)",
         "building pulumi …",
@@ -143,8 +122,7 @@ def test_the_provider_is_the_one_on_the_path_else_of_the_sdks_version(tmp_path: 
 
 
 @pytest.mark.slow
-def test_the_real_one_runs(toolchain: Toolchain) -> None:
+def test_the_real_one_is_at_least_what_is_installed(toolchain: Toolchain) -> None:
     assert toolchain.language_host
-    version = toolchain.command().version
-    assert version is not None
-    assert version.compare(VERSION) >= 0
+    said = subprocess.run([toolchain.folder / "pulumi", "version"], capture_output=True, text=True, check=True)
+    assert VersionInfo.parse(said.stdout.strip().removeprefix("v")) >= VersionInfo.parse(VERSION)
