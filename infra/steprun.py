@@ -41,7 +41,7 @@ def run_step(site: Site, held: Held, step: Step) -> bool:
     """
     engine, contract, release = site.engine, site.contract, site.placed.release
     name = key(step, release)
-    reached = step == last_of_upgrade(site.want.recipe, records.read(engine, contract), release)
+    reached = step.phase == "upgrade" and _is_last(site, step)
     if isinstance(step.done, Ask) and step.done.holds(answer(site, step.done)):
         records.mark(engine, contract, name, "finished", release, reached=reached)
         return False
@@ -89,6 +89,12 @@ def settle(engine: Engine, want: Want, release: Release) -> Ended | None:
     if end is not None:
         engine.remove(naming.step(want.contract))
     return end
+
+
+def _is_last(site: Site, step: Step) -> bool:
+    """Tell whether the database has the release's schema once this step is finished."""
+    found = records.read(site.engine, site.contract)
+    return step == last_of_upgrade(site.want.recipe, found, site.placed.release)
 
 
 def _of(want: Want, name: str) -> Step | None:

@@ -14,7 +14,6 @@ COMMANDS = {
         commands.init,
         commands.seed,
         commands.admin,
-        commands.accounts,
         commands.register,
         commands.derive,
         commands.pending,

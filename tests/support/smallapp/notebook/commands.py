@@ -41,12 +41,6 @@ def admin(here: Site) -> str:
     return "administrator ready"
 
 
-def accounts(here: Site) -> str:
-    with here.database.connect() as db:
-        gone = one(db, "SELECT 1 FROM account WHERE name = 'root'") is None
-        return "default account gone" if gone else "default account still there"
-
-
 def register(here: Site) -> str:
     with here.database.connect() as db:
         db.execute("INSERT INTO registration (name) VALUES (?)", (here.version,))

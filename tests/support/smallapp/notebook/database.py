@@ -40,7 +40,7 @@ class Database(Protocol):
 
 
 class Raw(Protocol):
-    """What a driver gives: a connection of its own, whose cursors take `?` where it has to be told so."""
+    """What a driver gives."""
 
     def cursor(self) -> Any: ...  # noqa: ANN401 - the drivers' cursors share no type
     def close(self) -> None: ...
@@ -53,15 +53,15 @@ def one(db: Connection, query: str, *values: object) -> str | None:
 
 @dataclass(frozen=True)
 class _Plain:
-    """A connection of any driver whose cursors take `?`."""
+    """A connection of either driver. begin: how a transaction that will write begins; value: what stands for one."""
 
     raw: Raw
     begin: str
+    value: str
 
     def execute(self, query: str, values: Sequence[object] = ()) -> Cursor:
         cursor = self.raw.cursor()
-        cursor.paramstyle = "qmark"
-        cursor.execute(query, values)
+        cursor.execute(query.replace("?", self.value), values)
         found: Cursor = cursor
         return found
 
@@ -87,22 +87,11 @@ class Sqlite:
     @contextlib.contextmanager
     def connect(self, *, create: bool = False) -> Iterator[Connection]:
         uri = f"file:{urllib.parse.quote(str(self.path))}?mode={'rwc' if create else 'rw'}"
-        raw = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None, factory=_OpenForCursors)
+        raw = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)
         with contextlib.closing(raw):
             if create:
                 raw.execute("PRAGMA journal_mode = WAL")
-            yield _Plain(raw, "BEGIN IMMEDIATE")
-
-
-class _OpenCursor(sqlite3.Cursor):
-    """Takes the attribute that the other driver reads."""
-
-    paramstyle = ""
-
-
-class _OpenForCursors(sqlite3.Connection):
-    def cursor(self) -> _OpenCursor:  # type: ignore[override] # the driver's own signature is wider
-        return super().cursor(_OpenCursor)
+            yield _Plain(raw, "BEGIN IMMEDIATE", "?")
 
 
 @dataclass(frozen=True)
@@ -127,7 +116,7 @@ class PostgreSQL:
     def connect(self, *, create: bool = False) -> Iterator[Connection]:  # noqa: ARG002 - the server is there or not
         raw = self._kept() or self._new()
         try:
-            yield _Plain(raw, "BEGIN")
+            yield _Plain(raw, "BEGIN", "%s")
         except BaseException:
             with contextlib.suppress(*self.errors):
                 raw.close()
