@@ -98,6 +98,15 @@ class CloudDriver:
         streams = Streams(sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer)
         return self._cloud.engine.stream(web, argv, streams, timeout=DAY).code
 
+    @contextmanager
+    def inside(self, release: Release) -> Iterator[tuple[str, int]]:
+        """Give a loopback address that leads to a release's web process, whether customers are sent to it or not."""
+        from infra.inside import inside
+
+        contract = self._cloud.contract
+        with inside(self._cloud.engine, naming.process(contract, release.config[:12], "web")) as address:
+            yield address
+
     def authority(self) -> str:
         """Return the certificates (PEM) of the ingress's own authority."""
         return sites.authority(self._cloud.engine)
