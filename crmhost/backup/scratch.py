@@ -1,0 +1,152 @@
+"""Proving a backup: a copy of its own is brought up from it on the same host, used as a customer would, and removed.
+
+Nothing of the customer's is touched and nobody is sent to the copy: its own network, volumes and processes, no site.
+The copy's administrator gets a password of the copy's own, so the customer may have changed his.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.request import BaseHandler, ProxyHandler
+
+from crm.backup import Contents, Snapshot
+from crm.driver import Work
+from crm.errors import GateFailed, HostError
+from crm.plan import Release, Want
+from crm.recipe import Exec, Recipe, Recorded, Secret, Step
+from crmhost.backup.shelf import Shelf
+from crmhost.door import Door
+from crmhost.login import prove
+from crmhost.sequence import Means, gate, locked, micros, run_steps
+from crmhost.want import ADMIN, Order
+
+if TYPE_CHECKING:
+    from crm.driver import Progress
+    from crmhost.fleet import Fleet
+    from crmhost.target import Target
+
+SUFFIX = "-scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found: the counts are those of the backup, and the administrator came in. seconds: of the whole."""
+
+    snapshot: Snapshot
+    release: Release
+    found: Contents
+    seconds: float
+
+
+def prove_backup(fleet: Fleet, name: str, shelf: Shelf, snapshot: Snapshot, progress: Progress) -> Proof:
+    """Bring up a copy from the backup, log in to it, count, and remove it; the backup is marked as proven then.
+
+    Raises CrmhostError where any of it fails; the copy is removed all the same.
+    """
+    from infra.dump import read_keys
+
+    with _copy_of(fleet, name, snapshot, progress) as target:
+        means = target.means()
+        begun = means.clock()
+        with means.phase("backup", snapshot.id, "read through"):
+            shelf.verify(snapshot)
+            keys = shelf.read(snapshot, read_keys)
+        want = replace(target.want, secrets={**target.want.secrets, **keys})
+        release, found = _used(target, want, shelf, snapshot, means)
+    proven = shelf.mark_proven(snapshot.id)
+    return Proof(proven, release, found, means.clock() - begun)
+
+
+def copy_of(order: Order, version: str) -> Order:
+    """Return the order of a copy that runs that version, which nobody outside its own network can reach. Pure."""
+    name = f"{order.contract}{SUFFIX}"
+    host = f"{name}.invalid"
+    return replace(order, contract=name, version=version, slots={**order.slots, "host": host, "url": f"http://{host}"})
+
+
+def letting_in(recipe: Recipe) -> tuple[Step, ...]:
+    """Return the recipe's steps that give the administrator the password of the login form, to be run once more. Pure.
+
+    Only those that are safe to repeat; they are asked nothing before, since in a backup they are done already.
+    """
+    asked = {part.name for text in recipe.login.form.values() for part in text if isinstance(part, Secret)}
+    return tuple(
+        replace(step, done=Recorded())
+        for step in recipe.steps
+        if step.phase == "admin" and step.again == "safe" and asked & _told(step)
+    )
+
+
+def _told(step: Step) -> set[str]:
+    return {part.name for way in step.ways if isinstance(way, Exec) for part in way.stdin if isinstance(part, Secret)}
+
+
+@contextmanager
+def _copy_of(fleet: Fleet, name: str, snapshot: Snapshot, progress: Progress) -> Iterator[Target]:
+    from crm.catalogue import find
+    from crmhost.cloud import open_cloud
+    from crmhost.order import read_order
+    from crmhost.target import Wish
+
+    order, access = read_order(fleet, name, micros())
+    copied = copy_of(order, snapshot.release.version)
+    wish = Wish(fleet, copied, access, find(copied.recipe), progress, make_secrets=False, refresh=False)
+    with open_cloud(wish) as target:
+        yield target
+
+
+def _used(target: Target, want: Want, shelf: Shelf, snapshot: Snapshot, means: Means) -> tuple[Release, Contents]:
+    """Bring the copy up, use it, and remove it, whatever happens meanwhile."""
+    release = target.driver.plan(want).release
+    with locked(target.driver, f"prove {snapshot.id}", means) as work:
+        try:
+            found = _filled(work, want, shelf, snapshot, means)
+            gate(work, want, release, means)
+            with means.phase("gate", "log in"):
+                _log_in(target, want, release)
+        finally:
+            with means.phase("retire", want.contract):
+                work.destroy(keep_data=False)
+    return release, found
+
+
+def _filled(work: Work, want: Want, shelf: Shelf, snapshot: Snapshot, means: Means) -> Contents:
+    mover = work.mover()
+    if mover is None:
+        raise HostError(f"{want.contract}: this kind of target moves no data", "")
+    with means.phase("stage", want.contract):
+        mover.fetch(want)
+        mover.halt(want)
+    with means.phase("backup", snapshot.id, "restored into a copy and counted"):
+        found = shelf.load(snapshot.id, lambda source: mover.load(want, source))
+    run_steps(work, want, means)
+    for step in letting_in(want.recipe):
+        with means.phase("steps", step.name, "for the copy alone"):
+            work.run(want, step)
+    return found
+
+
+def _log_in(target: Target, want: Want, release: Release) -> None:
+    from infra.driver import CloudDriver
+
+    if not isinstance(target.driver, CloudDriver):
+        raise HostError(f"{want.contract}: this kind of target has no way inside", "")
+    password = want.secrets["admin-password"]
+    with target.driver.inside(release) as address:
+        proof = prove(want.recipe, want.slots["url"], ADMIN, password, door=_Inside(address))
+    if proof.administrator != "accepted":
+        raise GateFailed(
+            f"the copy is up, but its administrator is not let in: {proof.text}",
+            "The backup is not proven. Is the account called `admin` still there, and active?",
+        )
+
+
+class _Inside(Door):
+    """The way into the copy, past any proxy."""
+
+    def handlers(self) -> tuple[BaseHandler, ...]:
+        """Return what lets urllib's openers go through it."""
+        return (ProxyHandler({}), *super().handlers())
