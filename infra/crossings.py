@@ -12,9 +12,10 @@ from crm.plan import Crossing, Release
 from infra import naming
 from infra.engine.engine import Engine
 from infra.engine.files import Volume
+from infra.engine.lock import FOLDER
 
-_FILE = "upgrade.json"
-_FOLDER = "/journal"  # of the journal's volume, in the container that is the lock
+_FILE = f"{FOLDER}/upgrade.json"
+_PLACE = f"/journal/{_FILE}"  # in the container that is the lock
 _REMEDY = "Look at the file in that volume; if no upgrade is under way, remove it there."
 
 
@@ -34,11 +35,11 @@ def write(engine: Engine, contract: str, crossing: Crossing | None) -> None:
     """Write it whole or not at all; to be called while the contract's lock is held."""
     lock = naming.lock(contract)
     if crossing is None:
-        _must(engine, lock, "rm", "-f", f"{_FOLDER}/{_FILE}")
+        _must(engine, lock, "rm", "-f", _PLACE)
         return
     engine.put(Volume(naming.journal(contract)), "/", {f"{_FILE}.new": encode(crossing)})
-    _must(engine, lock, "mv", "-f", f"{_FOLDER}/{_FILE}.new", f"{_FOLDER}/{_FILE}")
-    _must(engine, lock, "sync", f"{_FOLDER}/{_FILE}")
+    _must(engine, lock, "mv", "-f", f"{_PLACE}.new", _PLACE)
+    _must(engine, lock, "sync", _PLACE)
 
 
 def encode(crossing: Crossing) -> bytes:
@@ -58,4 +59,4 @@ def decode(content: bytes, where: str) -> Crossing:
 def _must(engine: Engine, container: str, *argv: str) -> None:
     output = engine.execute(container, argv, timeout=60)
     if output.code != 0:
-        raise HostError(f"{container}: {argv[0]} ended with {output.code}: {output.said}", "nothing more was done")
+        raise HostError(f"{container}: {argv[0]} ended with {output.code}: {output.text}", "nothing more was done")

@@ -75,7 +75,7 @@ def _service(contract: str, name: str, role: str, service: Service, user: str) -
 
 def _process(contract: str, placed: Placed, runs: Runs) -> Expected:
     web = runs.name == "web"
-    networks = {naming.network(contract): frozenset[str]() if web else frozenset({runs.name})}
+    networks = {naming.network(contract): frozenset[str]()}
     if web:
         networks[naming.EDGE] = frozenset({naming.web_alias(placed.slot, placed.host)})
     return Expected(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crm.errors import Refused
 from crm.plan import Change, Crossing, Disrupts, Plan, Release, Upgrade, Want
@@ -116,7 +116,8 @@ def check(survey: Survey) -> None:
     )
     if survey.recorded is None and there:
         raise Refused(
-            f"{contract}: the host has containers of it ({', '.join(there)}), and this fleet knows no stack that they are of",
+            f"{contract}: the host has containers of it ({', '.join(there)}), and this fleet knows no stack that they"
+            " are of",
             "Deploy from where it was deployed before, with its .crmhost/pulumi/ or the same cloud.state.backend; what"
             " nobody knows any more is removed by hand: docker rm -f",
         )
@@ -142,13 +143,26 @@ def _image(survey: Survey) -> Iterator[Change]:
 def _rollout(survey: Survey) -> Iterator[Change]:
     """Yield what the stack would change: as Pulumi says, or all of it where there is no stack yet."""
     if survey.preview is not None:
-        yield from survey.preview
+        yield from sorted((_handed_over(change, survey) for change in survey.preview), key=_late)
     elif survey.recorded is None:
         for name in expected.volumes(survey.wanted):
             if name not in survey.seen.volumes:
                 yield Change(f"volume:{name}", "create", "it is not there")
         for each in expected.containers(survey.wanted):
             yield Change(f"container:{each.name}", "create", "it is not there")
+
+
+def _handed_over(change: Change, survey: Survey) -> Change:
+    """Say of what an earlier release had that it goes when another one serves; the engine cannot know that."""
+    tags = {each.tag for each in releases(survey.recorded)} - {each.tag for each in survey.wanted.releases}
+    if change.action == "delete" and any(f"-{tag}-" in change.resource for tag in tags):
+        return replace(change, why="when another release serves", disrupts="no")
+    return change
+
+
+def _late(change: Change) -> tuple[bool, str]:
+    """Return what changes are sorted by: Pulumi tells them as they come, and a plan has one digest."""
+    return change.action == "delete", change.resource
 
 
 def _pending(survey: Survey) -> Iterator[Change]:

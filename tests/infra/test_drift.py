@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def healthy(want: Expected) -> SeenContainer:
         labels=labels, networks=dict(want.networks) or {"none": frozenset()}, mounts=(), user=want.user,
         read_only=not want.once, memory=memory, memory_swap=memory, nano_cpus=round(float(want.limits.cpus) * 1e9),
         restart="no" if want.once else "unless-stopped", capabilities=frozenset(), dropped=frozenset({"ALL"}),
-        security=frozenset({"no-new-privileges:true"}), ports={}, restarts=0, started="",
+        security=frozenset({"no-new-privileges:true"}), ports={}, restarts=0, created=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
 
 
