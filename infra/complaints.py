@@ -189,7 +189,7 @@ _RULES: tuple[tuple[re.Pattern[str], _Answer], ...] = tuple(
     for pattern, answer in (
         (r"incorrect passphrase", _passphrase),
         (r"passphrase must be set", _no_passphrase),
-        (r"failed to load checkpoint.*(unexpected end of JSON|invalid character|cannot unmarshal)", _torn),
+        (r"failed to load checkpoint.*(unexpected end of JSON|invalid character|cannot unmarshal|: EOF)", _torn),
         (r"unsupported (checkpoint|deployment) version \d+|unsupported features?: \S+|is newer than", _newer),
         (r"snapshot integrity failure[^:]*:(.*)", _integrity),
         (r"(?s)Error pinging Docker server.*?stderr=(?P<said>.*)", _unreachable),

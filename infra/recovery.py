@@ -1,39 +1,39 @@
 """After a kill: whose lock it was, what his run left in the middle, and how the stack gets sound again.
 
-Pulumi's lock has no end of its own, and what it says of unfinished creations it never repairs: the next run would make
-second containers. So, before a run: (1) a lock whose holder lives is respected; the plugins of a dead one are ended;
-(2) the dead one's lock is taken away; (3) the containers and networks that he was creating are removed by their names,
-with those that he made and that a damaged state forgot; (4) the state is refreshed. Then the run does the rest.
-Volumes are never removed here: one that is there already is taken over as it is.
+Pulumi's lock has no end of its own, and unfinished creations it only warns of: the next run would make second
+containers. So, before a run: (1) damaged files are brought back; a lock whose holder lives is respected; (2) a dead
+one's plugins are ended and his lock is taken away; (3) the containers and networks that he was creating are removed by
+their names; (4) the state is refreshed and forgets them; what a damaged state never knew is removed too. Then the run
+does the rest. Volumes are never removed here: one that is there already is taken over as it is.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import docker.errors
-import psutil
 
+from crm.driver import Progress
 from crm.errors import LockHeld
-from infra.backend import Lock
+from crm.plan import Event
+from infra import leftovers, torn
+from infra.backend import Lock, StateDamaged, unfinished
+from infra.complaints import Where
+from infra.engine.connect import connect
 from infra.engine.engine import Engine
-from infra.runner import STARTED_BY
+from infra.naming import LABEL_ROLE
+from infra.runner import Program, Runner
 
 Verdict: TypeAlias = Literal["alive", "dead", "elsewhere"]
 FORGOTTEN = timedelta(hours=2)
 """No run lasts so long: a lock of another machine that is older belongs to nobody."""
+_CONTAINER = "docker:index/container:Container"
 _SLACK = 2.0
 """Seconds by which a process may be younger than the lock that it took, as clocks are rounded."""
-_PATIENCE = 90.0
-_PLUGINS = ("pulumi-resource-", "pulumi-language-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,56 @@ class Here:
     host: str
     started: float | None
     now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the stack was last asked to hold. containers: their names, of which the killed run may have made some."""
+
+    program: Program
+    containers: tuple[str, ...]
+
+
+def recover(runner: Runner, asked: Asked | None, progress: Progress, locks: Sequence[Lock] = ()) -> tuple[str, ...]:
+    """Mend what a killed run left, and return what was done; nothing left: nothing is done or asked of the engine.
+
+    locks: those that a run has met, where the state is not in files. Raises LockHeld naming a holder who lives.
+    """
+    done = [] if runner.files is None else list(torn.mend(runner.files))
+    locks = locks or (() if runner.files is None else runner.files.held())
+    for lock in locks:
+        _respect(lock, runner.where)
+    left = unfinished(runner.deployment())
+    if not (done or locks or left):
+        return ()
+    subject = runner.where.stack
+    progress(Event("recover", subject, "begin"))
+    ended = leftovers.end_plugins(runner.folder.path)
+    done += [f"ended {ended} plugin processes that were left behind"] * bool(ended)
+    if locks:
+        runner.cancel()
+        done.append("took the lock of a run that was killed")
+    with connect(runner.where.reach) as engine:
+        done += [f"removed {name}" for name in remove_unfinished(engine, left)]
+        if asked is not None:
+            runner.refresh(asked.program, progress)
+            unknown = remove_unknown(engine, runner.deployment(), asked.containers)
+            done += [f"removed {name}" for name in unknown]
+    progress(Event("recover", subject, "done", "; ".join(done)))
+    return tuple(done)
+
+
+def pending(runner: Runner) -> tuple[str, ...]:
+    """Return what a killed run left, in words; starts Pulumi only where the state is not in files."""
+    try:
+        left = unfinished(runner.deployment())
+    except StateDamaged as error:
+        return (error.what,)
+    locks = () if runner.files is None else runner.files.held()
+    return (
+        *(f"a lock of {lock.user}@{lock.host} (pid {lock.pid})" for lock in locks),
+        *(f"{done} {name}" for done, _, name in left),
+    )
 
 
 def judge(lock: Lock, here: Here) -> Verdict:
@@ -56,66 +106,25 @@ def judge(lock: Lock, here: Here) -> Verdict:
     return "alive"
 
 
-def held(stack: str, folder: Path, lock: Lock, verdict: Verdict) -> LockHeld:
-    """Return the error that names the holder."""
+def held(lock: Lock, verdict: Verdict, where: Where) -> LockHeld:
+    """Return the error that names the holder. Pure."""
     who = f"{lock.user}@{lock.host} (pid {lock.pid}), since {lock.since:%Y-%m-%d %H:%M:%S %Z}"
     if verdict == "alive":
         return LockHeld(
-            f"{stack}: Pulumi is changing this stack: {who}",
+            f"{where.stack}: Pulumi is changing this stack: {who}",
             f"Wait until it has ended, or end it: kill -INT {lock.pid}; then the same command again.",
         )
     return LockHeld(
-        f"{stack}: Pulumi on another machine is changing this stack: {who}",
-        f"Wait until it has ended. If that machine is gone: cd {folder} && pulumi cancel {stack};"
+        f"{where.stack}: Pulumi on another machine is changing this stack: {who}",
+        f"Wait until it has ended. If that machine is gone: cd {where.folder} && pulumi cancel {where.stack};"
         f" after {FORGOTTEN.seconds // 3600} hours crmhost does so by itself.",
     )
 
 
-def look(lock: Lock) -> Here:
-    """Return what this machine knows of the lock's holder."""
-    try:
-        started: float | None = psutil.Process(lock.pid).create_time() if lock.pid else None
-    except psutil.Error:
-        started = None
-    return Here(socket.gethostname(), started, datetime.now(UTC))
-
-
-def end_orphan(lock: Lock) -> bool:
-    """End a `pulumi` whose crmhost was killed: it can never finish, since it ran its program there.
-
-    Returns whether that is what it was; it is interrupted, so that it saves its state, and killed if it does not.
-    """
-    try:
-        process = psutil.Process(lock.pid)
-        pid, _, started = process.environ().get(STARTED_BY, "").partition(":")
-        if not pid or _lives(int(pid), float(started)):
-            return False
-        process.send_signal(signal.SIGINT)
-        _wait_or_kill([process])
-    except psutil.NoSuchProcess:
-        return True
-    except (psutil.Error, ValueError):
-        return False
-    return True
-
-
-def end_plugins(folder: Path) -> int:
-    """End the plugins that a killed `pulumi` left behind in this stack's folder; returns how many.
-
-    Ours is one that works in the folder, which only this stack uses, and whose parent is no `pulumi`.
-    """
-    found = list(_plugins(folder))
-    for process in found:
-        with contextlib.suppress(psutil.Error):
-            process.terminate()
-    _wait_or_kill(found)
-    return len(found)
-
-
-def remove_unfinished(engine: Engine, unfinished: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
+def remove_unfinished(engine: Engine, left: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
     """Remove the containers and networks whose creation was never finished; returns what was there of them."""
     removed = []
-    for done, kind, name in unfinished:
+    for done, kind, name in left:
         if done != "creating":
             continue
         if kind.endswith(":Container") and engine.container(name) is not None:
@@ -126,16 +135,46 @@ def remove_unfinished(engine: Engine, unfinished: Iterable[tuple[str, str, str]]
     return tuple(removed)
 
 
-def remove_unknown(
-    engine: Engine, contract: str, deployment: Mapping[str, Any], ours: Iterable[str]
-) -> tuple[str, ...]:
-    """Remove those of `ours` that the engine has and the stack's state does not know; returns what was removed."""
-    known = {name for each in deployment.get("resources") or () if (name := (each.get("inputs") or {}).get("name"))}
-    there = engine.seen(contract).containers
-    unknown = sorted(name for name in set(ours) - known if name in there)
-    for name in unknown:
-        engine.remove(name)
-    return tuple(f"container:{name}" for name in unknown)
+def remove_unknown(engine: Engine, deployment: Mapping[str, Any], ours: Iterable[str]) -> tuple[str, ...]:
+    """Remove those of our containers that the engine has and the state does not know; returns what was removed.
+
+    A container of that name without crmhost's labels is somebody else's, and stays.
+    """
+    known = {(each.get("inputs") or {}).get("name") for each in deployment.get("resources") or ()}
+    removed = []
+    for name in sorted(set(ours) - known):
+        there = engine.container(name)
+        if there is not None and LABEL_ROLE in there.labels:
+            engine.remove(name)
+            removed.append(f"container:{name}")
+    return tuple(removed)
+
+
+def protected(deployment: Mapping[str, Any], *, containers_only: bool = False) -> tuple[str, ...]:
+    """Return the urns of what cannot be deleted. Pure."""
+    return tuple(
+        each["urn"]
+        for each in deployment.get("resources") or ()
+        if each.get("protect") and (not containers_only or each["type"] == _CONTAINER)
+    )
+
+
+def failed_once(deployment: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the urns of containers that run once and failed: a run would leave them as they are. Pure."""
+    return tuple(
+        each["urn"]
+        for each in deployment.get("resources") or ()
+        if each["type"] == _CONTAINER
+        and (each.get("inputs") or {}).get("attach")
+        and (each.get("outputs") or {}).get("exitCode")
+    )
+
+
+def _respect(lock: Lock, where: Where) -> None:
+    here = Here(socket.gethostname(), leftovers.started(lock.pid), datetime.now(UTC))
+    verdict = judge(lock, here)
+    if verdict == "elsewhere" or (verdict == "alive" and not leftovers.end_orphan(lock.pid)):
+        raise held(lock, verdict, where)
 
 
 def _remove_network(engine: Engine, name: str) -> bool:
@@ -145,31 +184,3 @@ def _remove_network(engine: Engine, name: str) -> bool:
         except docker.errors.NotFound:
             return False
     return True
-
-
-def _plugins(folder: Path) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            named = [Path(word).name for word in process.cmdline()[:2]]
-            if not any(name.startswith(_PLUGINS) for name in named):
-                continue
-            parent = process.parent()
-            orphaned = parent is None or parent.name() != "pulumi"
-            if orphaned and Path(process.cwd()).samefile(folder):
-                yield process
-
-
-def _lives(pid: int, started: float) -> bool:
-    try:
-        return abs(psutil.Process(pid).create_time() - started) < _SLACK
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _wait_or_kill(processes: list[psutil.Process]) -> None:
-    patience = _PATIENCE if len(processes) == 1 and processes[0].name() == "pulumi" else 3.0
-    _, alive = psutil.wait_procs(processes, patience)
-    for process in alive:
-        with contextlib.suppress(psutil.Error):
-            os.kill(process.pid, signal.SIGKILL)
-    psutil.wait_procs(alive, 3.0)

@@ -41,6 +41,7 @@ _QUIET = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "PULUMI_SUPPRESS_NEO_LINK": "true",
     "NO_COLOR": "1",
+    "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "50",  # of its own logs, encrypted with the passphrase, in its home
 }
 
 
@@ -188,7 +189,7 @@ class Runner:
     def remove(self) -> None:
         """Forget the empty stack and its configuration; none there is no error."""
         if self.exists():
-            self._pulumi("stack", "rm", "--yes", self.where.stack)
+            self._pulumi("stack", "rm", "--yes", "--remove-backups", self.where.stack)
 
     # -- how ---------------------------------------------------------------------------------------------------------
 

@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 
 from crm.driver import Progress
 from crm.errors import Refused
-from crm.plan import Change, Event
-from infra import expected, naming, recovery, torn
-from infra.backend import Lock, StateDamaged, unfinished
+from crm.plan import Change
+from infra import expected, naming, recovery
+from infra.backend import Lock
 from infra.complaints import Where
-from infra.engine.connect import connect
 from infra.engine.reach import Reach
 from infra.rollout import Rollout, decode, encode
 from infra.runner import Access, Locked, Program, Runner
@@ -21,7 +20,6 @@ from infra.settings import HostSettings
 from infra.workfolder import Recorded, recorded_from
 
 __all__ = ["Access", "Stack"]
-_CONTAINER = "docker:index/container:Container"
 _HOUR = 3600.0
 
 
@@ -47,15 +45,7 @@ class Stack:
 
     def pending(self) -> tuple[str, ...]:
         """Return what a killed run left, in words; `up` mends it. Starts Pulumi where the state is not in files."""
-        try:
-            left = unfinished(self._runner.deployment())
-        except StateDamaged as error:
-            return (error.what,)
-        locks = self._runner.files.held() if self._runner.files is not None else ()
-        return (
-            *(f"a lock of {lock.user}@{lock.host} (pid {lock.pid})" for lock in locks),
-            *(f"{done} {name}" for done, _, name in left),
-        )
+        return recovery.pending(self._runner)
 
     def preview(self, rollout: Rollout, *, refresh: bool = False) -> tuple[Change, ...]:
         """Return what an `up` would change, one Change a resource; changes nothing.
@@ -83,9 +73,9 @@ class Stack:
         program = self._program(rollout, recorded)
         held = self._runner.deployment()
         self._runner.unprotect(retired(held, rollout))
-        failed = failed_once(held)
+        replace = recovery.failed_once(held)
         self._unlocked(
-            lambda: self._runner.up(program, progress, refresh=refresh, replace=failed, timeout=timeout), progress
+            lambda: self._runner.up(program, progress, refresh=refresh, replace=replace, timeout=timeout), progress
         )
 
     def destroy(self, *, keep_data: bool, progress: Progress) -> None:
@@ -97,7 +87,7 @@ class Stack:
             return
         self.recover(progress)
         held = self._runner.deployment()
-        self._runner.unprotect(protected(held, containers_only=keep_data))
+        self._runner.unprotect(recovery.protected(held, containers_only=keep_data))
         self._unlocked(lambda: self._runner.destroy(progress, exclude_protected=keep_data), progress)
         recorded = self.recorded(secrets=True)
         if keep_data and recorded is not None:
@@ -111,26 +101,11 @@ class Stack:
         return self._runner.export()
 
     def recover(self, progress: Progress, locks: Sequence[Lock] = ()) -> tuple[str, ...]:
-        """Mend what a killed run left, and return what was done; nothing left: nothing is done or asked.
+        """Mend what a killed run left, and return what was done; nothing left: nothing is done or asked of the engine.
 
         Raises LockHeld naming a holder who lives.
         """
-        done = list(self._mended())
-        locks = locks or (self._runner.files.held() if self._runner.files is not None else ())
-        for lock in locks:
-            self._respect(lock)
-        left = unfinished(self._runner.deployment())
-        if not (done or locks or left):
-            return ()
-        progress(Event("recover", self.contract, "begin"))
-        ended = recovery.end_plugins(self._runner.folder.path)
-        done += [f"ended {ended} plugins that were left behind"] * bool(ended)
-        if locks:
-            self._runner.cancel()
-            done.append("took the lock of a run that was killed")
-        done += self._cleared(left, progress)
-        progress(Event("recover", self.contract, "done", "; ".join(done)))
-        return tuple(done)
+        return recovery.recover(self._runner, self._asked(), progress, locks)
 
     # -- how ---------------------------------------------------------------------------------------------------------
 
@@ -165,27 +140,14 @@ class Stack:
             self.recover(progress, error.locks)
             run()
 
-    def _mended(self) -> tuple[str, ...]:
-        mended = torn.mend(self._runner.files) if self._runner.files is not None else None
-        return () if mended is None else (mended,)
-
-    def _respect(self, lock: Lock) -> None:
-        verdict = recovery.judge(lock, recovery.look(lock))
-        if verdict == "dead" or (verdict == "alive" and recovery.end_orphan(lock)):
-            return
-        raise recovery.held(self.contract, self._runner.folder.path, lock, verdict)
-
-    def _cleared(self, left: tuple[tuple[str, str, str], ...], progress: Progress) -> tuple[str, ...]:
-        """Remove what was being made, let the state say what is there, and remove what it does not know."""
-        rollout = self.recorded(secrets=True)
-        with connect(self.settings.reach) as engine:
-            removed = recovery.remove_unfinished(engine, left)
-            if rollout is None:
-                return tuple(f"removed {name}" for name in removed)
-            self._runner.refresh(self._program(rollout, self._to_record(rollout)), progress)
-            ours = (each.name for each in expected.containers(rollout))
-            removed += recovery.remove_unknown(engine, self.contract, self._runner.deployment(), ours)
-        return tuple(f"removed {name}" for name in removed)
+    def _asked(self) -> recovery.Asked | None:
+        """Return what the stack was last asked to hold, whether or not that came to be."""
+        recorded = self._recorded()
+        if recorded is None:
+            return None
+        rollout = decode(recorded.rollout, unseal(self._passphrase, self.contract, recorded.sealed))
+        names = tuple(each.name for each in expected.containers(rollout))
+        return recovery.Asked(self._program(rollout, recorded), names)
 
     def refuse_another_host(self) -> None:
         """Raise Refused when the contract names another Docker host than the one that the stack is on."""
@@ -219,27 +181,9 @@ def created(rollout: Rollout) -> tuple[Change, ...]:
     return tuple(Change(name, "create", "is not there") for name in names)
 
 
-def protected(deployment: Mapping[str, Any], *, containers_only: bool = False) -> tuple[str, ...]:
-    """Return the urns of what cannot be deleted. Pure."""
-    return tuple(
-        each["urn"]
-        for each in deployment.get("resources") or ()
-        if each.get("protect") and (not containers_only or each["type"] == _CONTAINER)
-    )
-
-
 def retired(deployment: Mapping[str, Any], rollout: Rollout) -> tuple[str, ...]:
     """Return the urns of containers that were protected while they served, and that the rollout does without. Pure."""
     wanted = {each.name for each in expected.containers(rollout)}
-    return tuple(urn for urn in protected(deployment, containers_only=True) if urn.rpartition("::")[2] not in wanted)
-
-
-def failed_once(deployment: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the urns of containers that run once and failed: a run would leave them as they are. Pure."""
     return tuple(
-        each["urn"]
-        for each in deployment.get("resources") or ()
-        if each["type"] == _CONTAINER
-        and (each.get("inputs") or {}).get("attach")
-        and (each.get("outputs") or {}).get("exitCode")
+        urn for urn in recovery.protected(deployment, containers_only=True) if urn.rpartition("::")[2] not in wanted
     )

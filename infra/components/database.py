@@ -61,7 +61,7 @@ class Database(pulumi.ComponentResource):
                 labels=labels,
                 networks=(Attached(network, (naming.DATABASE_HOST,)),),
                 mounts=(data, files.mounted),
-                # The image's folder for sockets is the image's user's, and a tmpfs in its place is root's: hence PGHOST.
+                # The image's folder for sockets is its user's; a tmpfs in its place would be root's. Hence PGHOST.
                 env={"PGDATA": f"{FOLDER}/pgdata", "PGHOST": SOCKETS},
                 health=Health(_HEALTH, interval=10, timeout=5),
                 grace=60,
