@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, func, select
 
 from monitor.clock import Clock
-from monitor.metrics import Books, Watching
+from monitor.metrics import Backed, Books, Watching
 from monitor.running import RunningPeriod, RunningPeriods
 from monitor.store.database import reading
 from monitor.store.ledger import credits_, outbox, settlements
@@ -15,13 +15,21 @@ from monitor.watch import Watch
 
 
 class Accounts:
-    """The Snapshot of one machine that watches, settles and delivers."""
+    """The Snapshot of one machine that watches, settles and delivers; `backups` tells how those stand."""
 
-    def __init__(self, watch: Watch, engine: Engine, clock: Clock, periods: RunningPeriods) -> None:
+    def __init__(
+        self,
+        watch: Watch,
+        engine: Engine,
+        clock: Clock,
+        periods: RunningPeriods,
+        backups: Callable[[], Sequence[Backed]] = tuple,
+    ) -> None:
         self._watch = watch
         self._engine = engine
         self._clock = clock
         self._periods = periods
+        self._backups = backups
 
     def watching(self) -> Watching:
         """Tell what is seen now."""
@@ -42,6 +50,10 @@ class Accounts:
                 credits=_count(connection, credits_, credits_.c.contract),
                 outbox=_count(connection, outbox, outbox.c.state),
             )
+
+    def backups(self) -> Sequence[Backed]:
+        """Tell how the promised backups stand."""
+        return self._backups()
 
 
 def _count(connection: Connection, table: FromClause, by: ColumnElement[str]) -> Mapping[str, int]:

@@ -49,6 +49,22 @@ class Books:
     outbox: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Backed:
+    """A contract that promises backups, and its last ones; instants in microseconds UTC, None for what never was.
+
+    due: when the next one is or was due. taken, size: of the last good one. failed: the last failure that this process
+    saw. proven: when a copy of one was last brought up and used.
+    """
+
+    contract: str
+    due: Micros
+    taken: Micros | None = None
+    size: int | None = None
+    failed: Micros | None = None
+    proven: Micros | None = None
+
+
 class Snapshot(Protocol):
     """Where a scrape takes its values from. Each is asked once a scrape, from any thread."""
 
@@ -62,6 +78,10 @@ class Snapshot(Protocol):
 
     def books(self) -> Books:
         """Count what the ledger holds."""
+        ...
+
+    def backups(self) -> Sequence[Backed]:
+        """Tell how the promised backups stand."""
         ...
 
 
@@ -82,6 +102,7 @@ class Exposition:
         parts += _of_contracts(watching)
         parts += _of_periods(self._snapshot.periods())
         parts += _of_books(self._snapshot.books())
+        parts += _of_backups(self._snapshot.backups())
         return "".join(parts).encode() + generate_latest(self._process)
 
 
@@ -173,13 +194,17 @@ _STATES = {"up": _state(1, 0, 0), "down": _state(0, 1, 0), None: _state(0, 0, 1)
 
 def _of_periods(periods: Sequence[RunningPeriod]) -> list[str]:
     rows = [(period, f'{{contract="{escaped(period.contract)}"}}') for period in periods]
-    families = []
-    for name, text, read in _PERIOD:
-        values = ((labels, read(period)) for period, labels in rows)
-        families.append(
-            _family(name, "gauge", text, [f"{labels} {value!r}" for labels, value in values if value is not None])
-        )
-    return families
+    return [_gauge(name, text, ((labels, read(one)) for one, labels in rows)) for name, text, read in _PERIOD]
+
+
+def _of_backups(backups: Sequence[Backed]) -> list[str]:
+    rows = [(backed, f'{{contract="{escaped(backed.contract)}"}}') for backed in backups]
+    return [_gauge(name, text, ((labels, read(one)) for one, labels in rows)) for name, text, read in _BACKUP]
+
+
+def _gauge(name: str, text: str, values: Iterable[tuple[str, float | None]]) -> str:
+    """Write a gauge; what has no value has no series."""
+    return _family(name, "gauge", text, [f"{labels} {value!r}" for labels, value in values if value is not None])
 
 
 def _of_books(books: Books) -> list[str]:
@@ -209,4 +234,29 @@ _PERIOD: tuple[tuple[str, str, Callable[[RunningPeriod], float | None]], ...] = 
     ("crmhost_period_excluded_seconds", "Running period: excluded.", lambda one: one.excluded / 1e6),
     ("crmhost_availability_ratio", "Availability of the running period so far.", _ratio),
     ("crmhost_availability_target_ratio", "The availability that was promised.", lambda one: float(one.target)),
+)
+
+
+def _seconds(instant: Micros | None) -> float | None:
+    return None if instant is None else instant / 1e6
+
+
+_BACKUP: tuple[tuple[str, str, Callable[[Backed], float | None]], ...] = (
+    ("crmhost_backup_due_timestamp_seconds", "When the next backup is due.", lambda one: one.due / 1e6),
+    (
+        "crmhost_backup_last_success_timestamp_seconds",
+        "When the last good backup was taken.",
+        lambda one: _seconds(one.taken),
+    ),
+    ("crmhost_backup_size_bytes", "Size of the last good backup, sealed.", lambda one: one.size),
+    (
+        "crmhost_backup_last_failure_timestamp_seconds",
+        "When a backup failed last.",
+        lambda one: _seconds(one.failed),
+    ),
+    (
+        "crmhost_backup_proven_timestamp_seconds",
+        "When a copy of a backup was last brought up, logged in to and counted.",
+        lambda one: _seconds(one.proven),
+    ),
 )

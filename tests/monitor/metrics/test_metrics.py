@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.metrics import Books, Exposition, Watching
+from monitor.metrics import Backed, Books, Exposition, Watching
 from monitor.post import Seen
 from monitor.probe.result import Hop, Outcome, Phases
 from monitor.running import RunningPeriod
@@ -49,6 +49,7 @@ class Shown:
     seen: Sequence[Seen] = ()
     running: Sequence[RunningPeriod] = ()
     ledger: Books = field(default_factory=Books)
+    backed: Sequence[Backed] = ()
 
     def watching(self) -> Watching:
         return Watching("hcm", NOW, self.seen, 0, 0, 0)
@@ -58,6 +59,9 @@ class Shown:
 
     def books(self) -> Books:
         return self.ledger
+
+    def backups(self) -> Sequence[Backed]:
+        return self.backed
 
 
 def text_of(shown: Shown) -> str:
@@ -125,6 +129,15 @@ def test_the_ledger_with_every_state_of_a_delivery() -> None:
     assert found["crmhost_outbox_deliveries", (("delivery", "confirmed"),)] == 0
 
 
+def test_backups_by_when_and_what_never_was_is_absent() -> None:
+    found = series(Shown(backed=[Backed("acme", 90 * SECOND, 10 * SECOND, 7, None, 20 * SECOND)]))
+    assert found["crmhost_backup_due_timestamp_seconds", ()] == 90
+    assert found["crmhost_backup_last_success_timestamp_seconds", ()] == 10
+    assert found["crmhost_backup_size_bytes", ()] == 7
+    assert found["crmhost_backup_proven_timestamp_seconds", ()] == 20
+    assert ("crmhost_backup_last_failure_timestamp_seconds", ()) not in found
+
+
 def test_a_contract_that_has_gone_leaves_nothing_behind() -> None:
     shown = Shown([UP])
     exposition = Exposition(shown)
@@ -161,7 +174,8 @@ def test_promtool_finds_nothing_to_complain_about() -> None:
     if promtool is None:
         assert "CI" not in os.environ, "promtool is missing: install Debian's package prometheus"
         pytest.skip("promtool is missing: install Debian's package prometheus")
-    text = text_of(Shown([DOWN, replace(UP, contract="umbrella")], [PERIOD], Books({"acme": 1}, {"acme": 1}, {})))
+    books, backed = Books({"acme": 1}, {"acme": 1}, {}), [Backed("acme", 1, 1, 1, 1, 1)]
+    text = text_of(Shown([DOWN, replace(UP, contract="umbrella")], [PERIOD], books, backed))
     checked = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False, timeout=60
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.metrics import Books, Exposition, Watching
+from monitor.metrics import Backed, Books, Exposition, Watching
 from monitor.post import Seen
 from monitor.probe.result import Outcome, Phases
 from monitor.running import RunningPeriod
@@ -44,6 +44,9 @@ class Everything:
 
     def books(self) -> Books:
         return Books({"acme": 1}, {"acme": 1}, {})
+
+    def backups(self) -> Sequence[Backed]:
+        return (Backed("acme", 1, 1, 1, 1, 1),)
 
 
 def families() -> dict[str, tuple[str, dict[str, set[str]]]]:

@@ -62,6 +62,9 @@ class Nothing:
     def books(self) -> Books:
         return Books()
 
+    def backups(self) -> tuple[()]:
+        return ()
+
 
 class Fetched(NamedTuple):
     status: int
