@@ -74,6 +74,12 @@ class Engine:
         with self.asking(f"{label}={value}"):
             return looking.look(self.client, label, value)
 
+    def contracts(self) -> frozenset[str]:
+        """Return the contracts that have a container here, running or not."""
+        with self.asking(LABEL_CONTRACT):
+            rows = self.client.containers(all=True, filters={"label": LABEL_CONTRACT})
+        return frozenset(row["Labels"][LABEL_CONTRACT] for row in rows)
+
     def container(self, name: str) -> SeenContainer | None:
         """Return one container as it is now, or None."""
         with self.asking(name):

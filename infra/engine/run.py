@@ -100,7 +100,7 @@ def create(client: Client, spec: OneShot, *, auto_remove: bool = False) -> str:
         memswap_limit=f"{spec.memory_mb}m",
         nano_cpus=int(float(spec.cpus) * 1_000_000_000),
         read_only=True,
-        tmpfs=dict.fromkeys(spec.tmpfs, "mode=1777"),
+        tmpfs=dict.fromkeys(spec.tmpfs, "rw,nosuid,nodev,noexec,size=256m"),
         cap_drop=["ALL"],
         cap_add=list(spec.capabilities),
         security_opt=["no-new-privileges:true"],
