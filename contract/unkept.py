@@ -16,9 +16,9 @@ _PROMISES: tuple[tuple[str, str], ...] = (
     ("licence.users", "it does not count users"),
     ("licence.devices", "it does not count devices"),
     ("licence.regions", "it does not look where users are"),
-    ("data-protection.backup", "it makes no backups on a schedule"),
+    ("data-protection.backup", "it makes backups of Docker hosts alone"),
     ("data-protection.encrypt.at-rest", "it does not encrypt storage"),
-    ("data-protection.encrypt.in-transit", "it sets up no certificates"),
+    ("data-protection.encrypt.in-transit", "it sets up certificates on Docker hosts alone"),
     ("data-protection.access", "it does not manage the hosting company's own access"),
     ("data-protection.breach", "it does not track breaches"),
     ("data-protection.used-for", "it cannot see what else data is used for"),
@@ -33,18 +33,21 @@ _PROMISES: tuple[tuple[str, str], ...] = (
     ("billing.payment", "it takes no payments"),
     ("billing.legal-invoice", "it writes no invoices"),
 )
-_LATER_TARGETS = {"lan": "a server in the customer's network", "cloud": "a Docker host"}
+_KEPT_ON = {"data-protection.backup": {"cloud"}, "data-protection.encrypt.in-transit": {"cloud"}}
+"""Promises that are kept on some kinds of target and not on the others."""
+_LATER_TARGETS = {"lan": "a server in the customer's network"}
 
 
 def check(sections: Sections) -> Iterator[Finding]:
     """Yield the promises that are made and not kept yet."""
+    target = sections.target
+    kind = "" if target is None else target.kind
     for path, reason in _PROMISES:
         keys = path.split(".")
-        if _promised(sections, keys):
+        if kind not in _KEPT_ON.get(path, ()) and _promised(sections, keys):
             yield Finding(
                 tuple(keys), "keep it by other means", f"a promise that crmhost does not keep yet: {reason}", "warning"
             )
-    target = sections.target
     if target is not None and target.kind in _LATER_TARGETS:
         where = _LATER_TARGETS[target.kind]
         yield Finding(
