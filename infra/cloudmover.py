@@ -39,7 +39,7 @@ class CloudMover:
     def fetch(self, want: Want) -> None:
         """Bring the host stack and the release's image to the host; nothing of the customer's is touched."""
         cloud = self._stand.cloud
-        hoststack.ensure(cloud.engine, cloud.settings, cloud.host_access, cloud.progress)
+        hoststack.ensure(cloud.engine, cloud.settings, cloud.host_access, cloud.progress, cloud.who)
         self._stand.image(want)
 
     def halt(self, want: Want, kept: Release | None = None) -> None:

@@ -44,8 +44,8 @@ class CloudWork:
 
     def stage(self, want: Want, plan: Plan) -> None:  # noqa: ARG002 -- the survey under the lock says more than the plan
         """Bring host stack, image, services and files to the host, beside what serves; mend what Pulumi cannot see."""
-        seen = self._known(want)
-        hoststack.ensure(self._cloud.engine, self._cloud.settings, self._cloud.host_access, self._cloud.progress)
+        seen, cloud = self._known(want), self._cloud
+        hoststack.ensure(cloud.engine, cloud.settings, cloud.host_access, cloud.progress, cloud.who)
         for mend in seen.drift.mends:
             _mend(self._cloud.engine, mend)
         placed = self._stand.placed(want)
