@@ -38,6 +38,10 @@ class Client(docker.APIClient):
         """Return what the engine says of an image; raises docker.errors.ImageNotFound."""
         return dict(self.inspect_image(reference))  # type: ignore[no-untyped-call]
 
+    def prune(self, filters: Mapping[str, object]) -> None:
+        """Remove the images that the filters describe."""
+        self.prune_images(filters=dict(filters))  # type: ignore[no-untyped-call]
+
     def at(self, version: str) -> Client:
         """Speak that version of the API, and return itself."""
         self._version = version

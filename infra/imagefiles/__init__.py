@@ -1,0 +1,1 @@
+"""What a CRM's image is built from, besides its hashed requirements: constant text, shipped as data."""
