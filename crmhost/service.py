@@ -1,4 +1,4 @@
-"""`crmhost serve`: the monitor, its pages, settling and delivering, as one process that ends cleanly."""
+"""`crmhost serve`: the monitor, its pages, settling, delivering and backups, as one process that ends cleanly."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 import structlog
@@ -14,6 +15,8 @@ from sqlalchemy import Engine
 from contract.amend import at
 from contract.model import Contract
 from crm.errors import CrmhostError
+from crmhost.backup.keeper import Keeper, make_by_command
+from crmhost.backup.shelf import open_shelf
 from crmhost.fleet import Fleet
 from crmhost.ledger import adapters, agreed, beat, now, open_store, refuse_unknown_systems, settling
 from monitor.accounts import Accounts
@@ -37,7 +40,7 @@ LOOK_AGAIN = 600
 
 
 def serve(fleet: Fleet, listen: str | None, log: structlog.stdlib.BoundLogger) -> None:
-    """Measure, settle and deliver for every contract of the fleet, until SIGTERM or Ctrl-C.
+    """Measure, settle, deliver and back up for every contract of the fleet, until SIGTERM or Ctrl-C.
 
     Raises CrmhostError for what is wrong before it starts; what goes wrong later is logged and shown in /metrics and
     /healthz, and tried again.
@@ -53,7 +56,9 @@ def serve(fleet: Fleet, listen: str | None, log: structlog.stdlib.BoundLogger) -
         stopping = stack.enter_context(_stop_signals())
         watch = stack.enter_context(_watching(fleet, contracts, engine, log))
         office = Office(fleet, work, contracts, systems, log)
-        stack.enter_context(_serving(fleet, watch, engine, office, (host.strip("[]"), int(port)), log))
+        keeper = stack.enter_context(_keeping(fleet, contracts, log))
+        shown = Shown(watch, engine, office, keeper)
+        stack.enter_context(_serving(fleet, shown, (host.strip("[]"), int(port)), log))
         log.info("serving", contracts=len(contracts), vantage=watch.vantage)
         office.work_until(stopping)
         log.info("stopping")
@@ -151,26 +156,42 @@ def _measured(contract: Contract, fleet: Fleet) -> Contract:
 
 
 @contextmanager
+def _keeping(fleet: Fleet, contracts: Sequence[Agreed], log: structlog.stdlib.BoundLogger) -> Iterator[Keeper]:
+    make = make_by_command(fleet.folder, fleet.environment)
+    keeper = Keeper([one.contract for one in contracts], lambda name: open_shelf(fleet, name), make, now, log)
+    keeper.start()
+    try:
+        yield keeper
+    finally:
+        keeper.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What /metrics, /healthz and the pages tell of."""
+
+    watch: Watch
+    engine: Engine
+    office: Office
+    keeper: Keeper
+
+    def unwell(self) -> list[str]:
+        """Return what is wrong with the monitor itself."""
+        found = [] if self.watch.alive else ["the monitor does not probe"]
+        return [*found, *([self.office.trouble] if self.office.trouble else [])]
+
+
+@contextmanager
 def _serving(
-    fleet: Fleet,
-    watch: Watch,
-    engine: Engine,
-    office: Office,
-    address: tuple[str, int],
-    log: structlog.stdlib.BoundLogger,
+    fleet: Fleet, shown: Shown, address: tuple[str, int], log: structlog.stdlib.BoundLogger
 ) -> Iterator[Server]:
     from monitor.pages.routes import statement_routes
 
     contracts = [fleet.contract(name) for name in fleet.names()]
-    periods = RunningPeriods(engine, SystemClock(), contracts)
-    exposition = Exposition(Accounts(watch, engine, SystemClock(), periods))
-
-    def unwell() -> list[str]:
-        found = [] if watch.alive else ["the monitor does not probe"]
-        return [*found, *([office.trouble] if office.trouble else [])]
-
-    pages = statement_routes(engine, office.public_key)
-    server = Server(make_app(exposition, unwell, pages), *address)
+    periods = RunningPeriods(shown.engine, SystemClock(), contracts)
+    exposition = Exposition(Accounts(shown.watch, shown.engine, SystemClock(), periods, shown.keeper.backed))
+    pages = statement_routes(shown.engine, shown.office.public_key)
+    server = Server(make_app(exposition, shown.unwell, pages), *address)
     server.start()
     log.info("listening", metrics=f"{server.url}metrics")
     try:

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 @click.option("--no-backup", is_flag=True, help="Do not back up first what is there now.")
 @click.option("--yes", is_flag=True, help="Do not ask whether what was written since may be lost.")
 @as_json
-def command(
-    name: str, as_json: bool, *, backup: str | None, to: str | None, no_backup: bool, yes: bool
-) -> int:
+def command(name: str, as_json: bool, *, backup: str | None, to: str | None, no_backup: bool, yes: bool) -> int:
     """Put a backup back in the place of what is there; the maintenance page is shown meanwhile.
 
     It says which span of writes is lost and asks; what is there now is backed up first. With `--to scratch` nothing of
