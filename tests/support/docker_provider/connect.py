@@ -26,7 +26,7 @@ from tests.support.docker_provider.values import Properties, text
 
 LONG = 1200  # seconds: upstream's own limit of one operation
 _FIRST_VERSION = "1.24"
-_TUNNEL = "http://docker.example.com"
+_TUNNEL = "http://docker.example.com:80"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +123,11 @@ class Engines:
         )
 
     def _made(self, version: str, complaints: IO[bytes]) -> APIClient:
-        if not self.access.by_ssh:
-            return APIClient(base_url=self.access.host, version=version, timeout=LONG, tls=self._tls() or False)
-        client = APIClient(base_url=_TUNNEL, version=version, timeout=LONG)
-        client.trust_env = False
-        client.mount(_TUNNEL, _TunnelAdapter(ssh_command(self.access), complaints))
+        base = _TUNNEL if self.access.by_ssh else self.access.host
+        client = APIClient(base_url=base, version=version, timeout=LONG, tls=self._tls() or False)
+        client.trust_env = False  # or a REQUESTS_CA_BUNDLE would replace the engine's own authority
+        if self.access.by_ssh:
+            client.mount(_TUNNEL, _TunnelAdapter(ssh_command(self.access), complaints))
         return client
 
     def _tls(self) -> TLSConfig | None:
