@@ -29,6 +29,7 @@ from crmhost.order import read_order
 from crmhost.public import fetch
 from crmhost.target import Target, Wish, open_wish
 from infra import naming
+from infra.engine.connect import Reach, connect
 from infra.images import name_of
 from infra.release import lock_of
 from infra.toolchain import Toolchain
@@ -228,18 +229,21 @@ class Customer:
             read_path="/ready",
             write_path="/notes",
             write_field="text",
-            list_path="/notes",
             headers={"Cookie": self.log_in()},
         )
+
+    def notes(self) -> list[str]:
+        """Return the notes that are whole: those with their line in the second table, too."""
+        return self.ask("SELECT note.text FROM note JOIN history ON history.note = note.id ORDER BY note.id")
 
     def ask(self, query: str) -> list[str]:
         """Ask the customer's database; one text a row."""
         argv = ["psql", "-XAtqc", query, naming.DATABASE_NAME]
-        with closing(self.company.engine.client()) as client:
-            database = client.containers.get(naming.database(self.contract))
-            code, said = database.exec_run(argv, user=naming.DATABASE_SYSTEM_USER)
-        assert code == 0, said
-        return list(said.decode().splitlines())
+        with connect(Reach(self.company.engine.url)) as engine:
+            name = naming.database(self.contract)
+            output = engine.execute(name, argv, timeout=60, user=naming.DATABASE_SYSTEM_USER)
+        assert output.code == 0, output.text
+        return output.said.splitlines()
 
     def there(self) -> dict[str, set[str]]:
         """Return the names of all that the engine has of the customer: containers, volumes, networks."""

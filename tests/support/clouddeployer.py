@@ -11,15 +11,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import psutil
 
+from crm.driver import Progress
 from crm.errors import CrmhostError
 from crm.plan import Event
-from tests.support.cloud import Customer, opened
+from crmhost.deploy import Outcome
+from tests.support.cloud import Customer, opened, silent
 
 Victim: TypeAlias = Literal["crmhost", "pulumi", "nobody"]
 Verb: TypeAlias = Literal["deploy", "rollback", "destroy"]
@@ -91,15 +95,18 @@ class Killer:
         self._count += 1
         if self._count == self._blow.at:
             if self._blow.late:
-                threading.Timer(self._blow.late, self._strike).start()
+                threading.Thread(target=self._strike, daemon=True).start()
             else:
                 self._strike()
 
     def _strike(self) -> None:
+        time.sleep(self._blow.late)
         if self._blow.victim == "crmhost":
             tell(KILLED)
             os.kill(os.getpid(), signal.SIGKILL)
-        for process in _pulumi():
+        while not (there := _pulumi()):  # it has ended just now: the next one
+            time.sleep(0.005)
+        for process in there:
             tell(KILLED)
             process.kill()
 
@@ -113,14 +120,23 @@ def _pulumi() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if child.name() == "pulumi"]
 
 
+def do(customer: Customer, verb: Verb, version: str, progress: Progress = silent) -> Outcome:
+    """Do the verb to the customer."""
+    verbs: Mapping[Verb, Callable[[str, Progress], Outcome]] = {
+        "deploy": customer.deploy,
+        "rollback": customer.rollback,
+        "destroy": customer.destroy,
+    }
+    return verbs[verb](version, progress)
+
+
 def main() -> int:
     """Do what standard input says."""
     told = json.load(sys.stdin)
     customer = Customer(opened(Path(told["folder"]), told["engine"]), told["contract"])
     killer = Killer(Blow(**told["blow"]))
-    verbs = {"deploy": customer.deploy, "rollback": customer.rollback, "destroy": customer.destroy}
     try:
-        verbs[told["verb"]](told["version"], killer)
+        do(customer, told["verb"], told["version"], killer)
     except CrmhostError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1

@@ -2,8 +2,7 @@
 
 Requests are due at fixed instants, whether or not earlier ones were answered (an open loop), so a pause shows as
 failures and late answers instead of as fewer requests. Even requests go over connections that are kept, odd ones over
-new ones; every tenth is a write with a text of its own, which is looked for at the end: an acknowledged write that is
-not there is lost.
+new ones; one in ten is a write with a text of its own. An acknowledged write that is not there at the end is lost.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ import ssl
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -32,7 +32,7 @@ class Site:
 
     url: the customer's; address: where its ingress is reached; authority: the PEM that signs its certificate. Answers
     of `read` must have status 200; `write` is a form at `write_path` whose field `write_field` takes the text, answered
-    by 302 or 303; what was written stands in the page `list_path`.
+    by 302 or 303.
     """
 
     url: str
@@ -41,9 +41,10 @@ class Site:
     read_path: str
     write_path: str
     write_field: str
-    list_path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    """What tells the writes of one load from those of another."""
 
     @property
     def host(self) -> str:
@@ -98,8 +99,11 @@ class Tally:
 
 
 @contextmanager
-def load(site: Site, rate: float = 50.0, users: int = 32) -> Iterator[Tally]:
-    """Send requests at the rate while the body runs; then wait for the last answers and look for every write."""
+def load(site: Site, written: Callable[[], Collection[str]], rate: float = 50.0, users: int = 32) -> Iterator[Tally]:
+    """Send requests at the rate while the body runs; then wait for the last answers and look for every write.
+
+    written: returns the texts that the site holds.
+    """
     tally, work, lock, over = Tally(), queue.Queue[tuple[int, float] | None](), threading.Lock(), threading.Event()
     crowd = [threading.Thread(target=_user, args=(site, work, tally, lock), daemon=True) for _ in range(users)]
     arrivals = threading.Thread(target=_arrive, args=(work, rate, over), daemon=True)
@@ -114,8 +118,8 @@ def load(site: Site, rate: float = 50.0, users: int = 32) -> Iterator[Tally]:
             work.put(None)
         for thread in crowd:
             thread.join()
-    page = Line(site).ask("GET", site.list_path)[1]
-    tally.lost = [text for text in tally.acknowledged if text not in page]
+    there = frozenset(written())
+    tally.lost = [text for text in tally.acknowledged if text not in there]
 
 
 def _arrive(work: queue.Queue[tuple[int, float] | None], rate: float, over: threading.Event) -> None:
@@ -132,7 +136,9 @@ def _user(site: Site, work: queue.Queue[tuple[int, float] | None], tally: Tally,
     while (given := work.get()) is not None:
         number, due = given
         line = kept if number % 2 == 0 and kept is not None else Line(site)
-        text = f"written-{number}-x" if number % 10 == 0 else None
+        text = (
+            f"written {site.mark}-{number}" if number % 10 == number // 10 % 2 else None
+        )  # over both sorts of connections
         verdict, detail = _request(site, line, text)
         now = time.monotonic()
         with lock:
