@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker.errors
 import pytest
 
+from crm.errors import HostError
 from infra import hoststack, naming, sites
 from infra.engine.connect import Engine as Host
 from infra.engine.connect import Reach, connect
@@ -103,5 +103,6 @@ def sweep(host: Host) -> None:
         host.remove(name)
     for name in left.volumes:
         host.remove_volume(name)
-    with contextlib.suppress(docker.errors.APIError):
-        host.remove_network(naming.EDGE)
+    for network in host.client.networks(names=[naming.EDGE]):
+        with contextlib.suppress(HostError):
+            host.remove_network(network["Id"])
