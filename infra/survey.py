@@ -12,7 +12,7 @@ import docker.errors
 from crm.driver import Progress
 from crm.plan import Change, Release, Want
 from crm.steps import Due, Records, without_release
-from infra import crossings, hoststack, images, moves, naming, records, release, sites, steprun, steps
+from infra import crossings, hoststack, images, moves, naming, psql, records, release, sites, steprun, steps
 from infra.drift import Drift, drift
 from infra.engine.engine import Engine
 from infra.engine.seen import Seen
@@ -115,10 +115,15 @@ def find_image(cloud: Cloud, want: Want) -> str | None:
 
 
 def _records(cloud: Cloud, recorded: Rollout | None) -> Records | None:
-    """Return what the customer's database says; None where there is none, or it is not up."""
+    """Return what the customer's database says; None where there is none, or it is not up.
+
+    One that was started moments ago, by a deploy that was killed, is waited for.
+    """
     database = cloud.engine.container(naming.database(cloud.contract))
     if recorded is None or database is None or not database.running:
         return None
+    if database.health == "starting":
+        psql.wait(cloud.engine, cloud.contract)
     return records.read(cloud.engine, cloud.contract)
 
 
