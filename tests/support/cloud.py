@@ -72,19 +72,6 @@ class Company:
         self.fleet.contract_file(name).write_text(text)
         return Customer(self, name, recipe)
 
-    def left_running(self) -> list[str]:
-        """Return the processes of Pulumi's that are at work in the fleet."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                named = [Path(word).name for word in process.cmdline()[:2]]
-                ours = Path(process.cwd()).is_relative_to(self.fleet.state / "pulumi")
-            except (psutil.Error, OSError):
-                continue
-            if ours and any(_STACK.match(name) for name in named):
-                found.append(f"{' '.join(named)} ({process.pid})")
-        return found
-
 
 def company(folder: Path, host: SharedIngress, environment: Mapping[str, str]) -> Company:
     """Make a fleet in `folder`, whose customers come in through the engine's ingress."""
@@ -255,6 +242,19 @@ class Customer:
                 "volumes": {each["Name"] for each in api.volumes(filters=mine)["Volumes"] or ()},
                 "networks": {each["Name"] for each in api.networks(filters=mine)},
             }
+
+    def left_running(self) -> list[str]:
+        """Return the processes of Pulumi's that are at work on the customer's stack, or were when it was removed."""
+        folder, found = str(self.company.fleet.state / "pulumi" / self.contract), []
+        for process in psutil.process_iter():
+            try:
+                named = [Path(word).name for word in process.cmdline()[:2]]
+                ours = process.cwd().removesuffix(" (deleted)") == folder
+            except (psutil.Error, OSError):
+                continue
+            if ours and any(_STACK.match(name) for name in named):
+                found.append(f"{' '.join(named)} ({process.pid})")
+        return found
 
     def sweep(self) -> None:
         """Remove whatever the engine has of the customer, when a test has failed."""
