@@ -40,7 +40,7 @@ def main() -> None:
 
 def repeat(job: "dict[str, Any]", ended: threading.Event) -> None:
     """Run one job at its minutes until the end; one thread never runs two at once."""
-    every = int(job["every"]) * MINUTE
+    every = float(job["every"]) * MINUTE
     while not ended.wait(every - time.time() % every):
         run(job, ended)
 
