@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from crm.backup import Backups
 from crm.errors import CrmhostError, Refused
-from crmhost.target import Target, Wish, who
-from crmhost.vault import FLEET
+from crmhost.target import Accept, Target, Wish, who
+from crmhost.vault import FLEET, Vault
 from infra.engine.reach import Reach
 from infra.naming import host_stack
 from infra.settings import HostSettings, Images, Ingress
 
 if TYPE_CHECKING:
     from crmhost.door import Door
+    from crmhost.fleet import Fleet
     from crmhost.settings import Settings
     from infra.driver import CloudDriver
     from infra.stack import Access
@@ -56,9 +57,15 @@ def host_settings(said: Mapping[str, Any], reach: Reach, fleet: Path) -> HostSet
     )
 
 
+def reach_of(fleet: Fleet, url: str, key_file: Path | None, said: Mapping[str, Any]) -> Reach:
+    """Return how the engine at `url` is reached; without host keys of the fleet's own the user's are believed."""
+    return Reach(url, key_file, _existing(fleet.known_hosts), _path(fleet.folder, said["tls"]))
+
+
 @contextmanager
-def open_cloud(wish: Wish) -> Iterator[Target]:
+def open_cloud(wish: Wish, accept: Accept) -> Iterator[Target]:
     """Give the target, its engine connected; raises HostError with a remedy where that cannot be."""
+    from crmhost.hosts import trust
     from infra.driver import CloudDriver
     from infra.engine.connect import connect
     from infra.release import SECRETS
@@ -66,10 +73,11 @@ def open_cloud(wish: Wish) -> Iterator[Target]:
     from infra.survey import Cloud
 
     fleet, order, said = wish.fleet, wish.order, wish.access.cloud or {}
-    reach = Reach(order.docker, wish.key_file, _existing(fleet.known_hosts), _path(fleet.folder, said["tls"]))
+    trust(reach_of(fleet, order.docker, wish.key_file, said), fleet.known_hosts, accept)
+    reach = reach_of(fleet, order.docker, wish.key_file, said)
     settings = host_settings(said, reach, fleet.folder)
     want = wish.want(*SECRETS)
-    pulumi = Pulumi.of(wish, said)
+    pulumi = Pulumi.of(fleet, wish.vault(), said, make_secrets=wish.make_secrets)
     with connect(reach) as engine:
         cloud = Cloud(
             contract=order.contract,
@@ -102,14 +110,13 @@ class Pulumi:
     environment: Mapping[str, str] = field(repr=False)
 
     @classmethod
-    def of(cls, wish: Wish, said: Mapping[str, Any]) -> Pulumi:
-        """Return what the wish's fleet says; a passphrase is made where secrets may be made."""
+    def of(cls, fleet: Fleet, vault: Vault, said: Mapping[str, Any], *, make_secrets: bool) -> Pulumi:
+        """Return what the fleet says; make_secrets: a passphrase that is missing is made."""
         from infra.toolchain import default_cache, find
 
-        fleet, vault = wish.fleet, wish.vault()
         folder = fleet.state / "pulumi"
         backend = said["state"]["backend"]
-        secret = vault.ensure(FLEET, PASSPHRASE) if wish.make_secrets else vault.get(FLEET, PASSPHRASE)
+        secret = vault.ensure(FLEET, PASSPHRASE) if make_secrets else vault.get(FLEET, PASSPHRASE)
         cache = default_cache(fleet.environment)
         try:
             programs = find(fleet.environment, cache).folder

@@ -114,7 +114,7 @@ def open_wish(wish: Wish, accept: Accept) -> Iterator[Target]:
     if wish.order.kind == "cloud":
         from crmhost.cloud import open_cloud
 
-        with open_cloud(wish) as target:
+        with open_cloud(wish, accept) as target:
             yield target
     else:
         with _open_webhost(wish, accept) as target:

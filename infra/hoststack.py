@@ -76,8 +76,9 @@ def ensure(
         stack = _runner(settings, access)
         _refuse_others(engine, stack, changes)
         _mend(engine, changes)
-        held.check()
-        _up(stack, settings, progress)
+        if differs(engine, settings):
+            held.check()
+            _up(stack, settings, progress)
     return changes
 
 

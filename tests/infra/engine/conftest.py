@@ -9,7 +9,7 @@ import pytest
 from infra import naming
 from infra.engine.connect import Engine, Reach, connect
 from infra.engine.run import OneShot
-from tests.support.engine import Engine as TestEngine
+from tests.support.engine import Engine as Docker
 from tests.support.engine import engine
 from tests.support.images import Images, images
 
@@ -30,7 +30,7 @@ class Case:
 
 
 @pytest.fixture(scope="session")
-def host(engine: TestEngine) -> Iterator[Engine]:
+def host(engine: Docker) -> Iterator[Engine]:
     with connect(Reach(engine.url)) as connected:
         yield connected
 
