@@ -65,6 +65,14 @@ class StateFiles:
         """Tell whether the stack was ever made."""
         return self.state.exists()  # a stack that was removed leaves its copy
 
+    def whole(self) -> bool:
+        """Tell whether the state can be read."""
+        try:
+            self.read()
+        except StateDamaged:
+            return False
+        return True
+
     def read(self) -> Mapping[str, Any] | None:
         """Return the deployment, with its secrets encrypted, or None where there is no stack.
 

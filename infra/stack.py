@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from crm.driver import Progress
 from crm.errors import Refused
 from crm.plan import Change
-from infra import expected, naming, recovery
+from infra import expected, naming, recovery, torn
 from infra.backend import Lock
 from infra.complaints import Where
 from infra.engine.reach import Reach
@@ -51,11 +51,16 @@ class Stack:
         """Return what an `up` would change, one Change a resource; changes nothing.
 
         refresh: ask the engine about every resource first. Of a stack that was never made everything is new, and
-        that is said without making it.
+        that is said without making it. Of one whose state is damaged nothing is known before `up` has mended it;
+        `pending` names that.
         """
         self.refuse_another_host()
         if not self._runner.exists():
             return created(rollout)
+        if self._runner.files is not None:
+            torn.trim(self._runner.files)
+            if not self._runner.files.whole():
+                return ()
         self._runner.folder.prepare()
         return self._runner.preview(self._program(rollout, self._to_record(rollout)), refresh=refresh)
 

@@ -22,7 +22,7 @@ def mend(files: StateFiles) -> tuple[str, ...]:
 
     Raises CrmhostError where no copy is whole.
     """
-    cut = tuple(f"removed the unfinished {path.name}" for path in _sidecars(files) if _unlinked(path))
+    cut = trim(files)
     try:
         content = files.state.read_bytes()
     except FileNotFoundError:
@@ -39,6 +39,11 @@ def mend(files: StateFiles) -> tuple[str, ...]:
         f"{files.state}: is damaged, and so is every copy that Pulumi kept",
         "Restore .crmhost from a backup of the fleet; the customer's containers go on as they are.",
     )
+
+
+def trim(files: StateFiles) -> tuple[str, ...]:
+    """Remove the `.attrs` that a kill left unfinished; returns what was done. Right at any time, whoever is at work."""
+    return tuple(f"removed the unfinished {path.name}" for path in _sidecars(files) if _unlinked(path))
 
 
 def copies(files: StateFiles) -> Iterator[Path]:
