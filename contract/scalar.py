@@ -23,8 +23,10 @@ _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _EMAIL = re.compile(r"[^@\s<>,;:]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Z]{2}|[0-9]{3}))?")
 _NUMBER = re.compile(r"[0-9]{1,15}")
-RESERVED = frozenset({"artifacts", "releases", "templates", "contracts", "secrets", "crmhost", "fleet", "current"})
-"""Names that crmhost's own folders have on hosts and in fleets; no contract can have one."""
+RESERVED = frozenset(
+    {"artifacts", "releases", "templates", "contracts", "secrets", "crmhost", "fleet", "current", "edge", "ingress"}
+)
+"""Names that crmhost's own things have on hosts and in fleets; no contract can have one."""
 
 
 def text(value: object) -> str:
@@ -77,10 +79,10 @@ def label(value: object) -> str:
 
 
 def contract_id(value: object) -> str:
-    """Return a contract's id: a label that none of crmhost's own folders has as its name."""
+    """Return a contract's id: a label that nothing of crmhost's own has as its name."""
     name = label(value)
     if name in RESERVED:
-        raise wrong(f"choose another name: crmhost itself keeps a folder called {name}")
+        raise wrong(f"choose another name: crmhost itself has something called {name}")
     return name
 
 
@@ -185,9 +187,15 @@ def docker_url(value: object) -> str:
     parts = _split(value, remedy)
     if parts.scheme == "unix" and not parts.netloc and parts.path.startswith("/"):
         return f"unix://{parts.path}"
-    if parts.scheme not in {"ssh", "tcp"} or not parts.hostname or parts.password is not None:
+    if parts.password is not None:
+        raise wrong("take the password out: a key or a certificate proves who comes", "an address with a password")
+    more = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in {"ssh", "tcp"} or not parts.hostname or more:
         raise wrong(remedy)
-    return parts.geturl()
+    host(parts.hostname)
+    if parts.username is not None:
+        user(parts.username)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def email(value: object) -> str:

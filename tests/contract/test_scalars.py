@@ -24,7 +24,7 @@ from contract.duration import (
 from contract.moment import FIRST_DAY, LAST_DAY, instant, instant_text, moment, moment_text, short_text, zone
 from contract.money import CURRENCIES, Money, exponent, money, money_text, rounded
 from contract.ratio import decimal_text, factor, percent, percent_text, share
-from contract.scalar import http_path, url
+from contract.scalar import docker_url, http_path, url
 from tests.support.contracts import golden
 
 CASES = Path(__file__).parent / "cases"
@@ -181,6 +181,37 @@ def test_a_url_has_one_form(written: str, canonical: str) -> None:
 def test_what_is_no_url_is_refused(written: str) -> None:
     with pytest.raises(PydanticCustomError):
         url(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("ssh://deploy@docker.acme.example", "ssh://deploy@docker.acme.example"),
+        ("ssh://192.0.2.10:2222/", "ssh://192.0.2.10:2222"),
+        ("tcp://docker.acme.example:2376", "tcp://docker.acme.example:2376"),
+        ("unix:///run/docker.sock", "unix:///run/docker.sock"),
+    ],
+)
+def test_an_engine_has_one_address(written: str, canonical: str) -> None:
+    assert docker_url(written) == canonical
+    assert docker_url(canonical) == canonical
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("unix://docker.sock", "unix://host/run/docker.sock", "/run/docker.sock", "http://docker.example", "ssh://"),
+        *(
+            "ssh://deploy:x@docker.example",
+            "ssh://-oProxyCommand=x",
+            "ssh://-x@docker.example",
+            "ssh://docker.example/x",
+        ),
+    ],
+)
+def test_what_is_no_engine_is_refused(written: str) -> None:
+    with pytest.raises(PydanticCustomError):
+        docker_url(written)
 
 
 @pytest.mark.parametrize("written", ["login", "//evil.example/", "/a b", "/#top"])
