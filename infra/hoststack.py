@@ -47,9 +47,9 @@ _PAUSED, _OFF = "it is paused", "it is off its network"
 
 @dataclass(frozen=True, slots=True)
 class HostStatus:
-    """How a host stands. ingress: the state of its container, `absent` where there is none."""
+    """How a host stands. docker: the engine's version. ingress: its container's state, `absent` where there is none."""
 
-    version: str
+    docker: str
     ingress: str
     changes: tuple[Change, ...]
     sites: dict[str, sites.Site]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from crm.errors import Refused
 from crmhost.cli.options import as_json, examples, open_fleet
 from crmhost.output import json_line, reporter, table
+
+if TYPE_CHECKING:
+    from crm.plan import Change
 
 named = click.argument("named", metavar="HOST")
 accept_host_key = click.option(
@@ -46,8 +51,8 @@ def up(named: str, as_json: bool, *, accept_host_key: bool) -> None:
             url = host.settings.reach.url
     finally:
         report.close()
-    done = f"{len(changes)} changes were made" if changes else "nothing to do"
-    fields = {"host": url, "changes": [asdict(change) for change in changes]}
+    done = f"made right: {', '.join(change.resource for change in changes)}" if changes else "nothing to do"
+    fields = {"host": url, "did": "changed" if changes else "nothing", "changes": _told(changes)}
     report.result("host", fields, f"{url}: {done}; the ingress is up.")
 
 
@@ -65,9 +70,11 @@ def status(named: str, as_json: bool, *, accept_host_key: bool) -> int:
         found = hoststack.status(host.engine, host.settings)
         url = host.settings.reach.url
     if as_json:
-        json_line("host-status", host=url, **asdict(found))
+        served = {name: asdict(site) for name, site in found.sites.items()}
+        stands = {"docker": found.docker, "ingress": found.ingress, "changes": _told(found.changes), "sites": served}
+        json_line("host-status", host=url, **stands)
     else:
-        click.echo(f"{url}: Docker {found.version}; ingress: {found.ingress}")
+        click.echo(f"{url}: Docker {found.docker}; ingress: {found.ingress}")
         for change in found.changes:
             click.echo(f"  {change.resource}: {change.why}")
         if found.sites:
@@ -96,7 +103,8 @@ def destroy(named: str, as_json: bool, *, yes: bool) -> None:
             url = host.settings.reach.url
     finally:
         report.close()
-    report.result("host", {"host": url, "destroyed": True}, f"{url}: nothing of crmhost's own is left there.")
+    fields = {"host": url, "did": "removed", "changes": []}
+    report.result("host", fields, f"{url}: nothing of crmhost's own is left there.")
 
 
 @command.command(epilog=examples("crmhost host authority ssh://deploy@docker.example > authority.pem"))
@@ -109,6 +117,10 @@ def authority(named: str) -> None:
 
     with open_host(open_fleet(), named, accept_on_terminal(accept=False)) as host:
         click.echo(sites.authority(host.engine).rstrip())
+
+
+def _told(changes: Sequence[Change]) -> list[dict[str, str]]:
+    return [{"resource": change.resource, "action": change.action, "why": change.why} for change in changes]
 
 
 def _confirm(named: str, *, yes: bool) -> None:

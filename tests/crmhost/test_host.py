@@ -1,6 +1,5 @@
 """`crmhost host`: an engine by its address or by a contract on it, and what is said where it is none."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from crmhost.newfleet import create_fleet
 from infra import naming
 from tests.crmhost.conftest import Crmhost
+from tests.crmhost.test_json_schema import checked
 from tests.support.ingress import SharedIngress, ingress
 from tests.support.sshd import Sshd, serving
 
@@ -52,8 +52,9 @@ def test_a_host_that_is_as_it_should_be(crmhost: Crmhost, fleet: Path, ingress: 
         said = crmhost("host", "up", named)
         assert (said.code, said.out) == (0, f"{url}: nothing to do; the ingress is up.\n")
     said = crmhost("host", "status", "acme", "--json")
-    stands = json.loads(said.out)
+    (stands,) = checked(said.out)
     assert (said.code, stands["host"], stands["ingress"], stands["changes"]) == (0, url, "running", [])
+    assert checked(crmhost("host", "up", url, "--json").out)[-1]["did"] == "nothing"
     assert crmhost("host", "authority", url).out.strip() == ingress.authority.strip()
 
 
@@ -65,6 +66,8 @@ def test_what_differs_is_named_and_not_changed_for_another_fleet(
     said = crmhost("host", "status", url)
     assert said.code == 1
     assert f"container:{naming.INGRESS}: its configuration differs" in said.out
+    (stands,) = checked(crmhost("host", "status", url, "--json").out)
+    assert [change["action"] for change in stands["changes"]] == ["replace"]
     said = crmhost("host", "up", url)
     assert (said.code, "set up by another fleet" in said.err) == (1, True)
 
