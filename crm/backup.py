@@ -6,7 +6,6 @@ behind `Backups`. So no driver knows where backups lie, and no store knows what 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,8 +18,6 @@ BackupId: TypeAlias = str
 
 Why: TypeAlias = Literal["asked", "schedule", "upgrade", "restore", "destroy"]
 """What a backup was made for: by hand, by the contract's schedule, or before what could lose data."""
-
-_ID = re.compile(r"(?P<contract>[a-z0-9][a-z0-9-]*)-(?P<stamp>\d{8}T\d{6}Z)-(?P<tag>[0-9a-f]{1,12})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +108,6 @@ def backup_id(contract: str, taken: int, release: Release) -> BackupId:
     """Return the id of a backup taken at that instant (microseconds UTC)."""
     stamp = datetime.fromtimestamp(taken // 1_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{contract}-{stamp}-{release.config[:12]}"
-
-
-def contract_of(backup: BackupId) -> str | None:
-    """Return the contract that the id names, or None for what is no id of a backup."""
-    found = _ID.fullmatch(backup)
-    return found["contract"] if found else None
 
 
 @dataclass(frozen=True, slots=True)

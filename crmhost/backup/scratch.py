@@ -6,8 +6,6 @@ The copy's administrator gets a password of the copy's own, so the customer may 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.request import BaseHandler, ProxyHandler
@@ -26,9 +24,10 @@ from crmhost.want import ADMIN, Order
 if TYPE_CHECKING:
     from crm.driver import Progress
     from crmhost.fleet import Fleet
-    from crmhost.target import Target
+    from crmhost.target import Target, Wish
 
-SUFFIX = "-scratch"
+SUFFIX = "_scratch"
+"""No contract's name has such a character, so a copy is never taken for a customer, in this fleet or another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +40,17 @@ class Proof:
     seconds: float
 
 
-def prove_backup(fleet: Fleet, name: str, shelf: Shelf, snapshot: Snapshot, progress: Progress) -> Proof:
+def prove_backup(wish: Wish, shelf: Shelf, snapshot: Snapshot) -> Proof:
     """Bring up a copy from the backup, log in to it, count, and remove it; the backup is marked as proven then.
 
-    Raises CrmhostError where any of it fails; the copy is removed all the same.
+    `wish` is what the contract itself is deployed by. Raises CrmhostError where any of it fails; the copy is removed
+    all the same.
     """
+    from crmhost.target import open_wish
     from infra.dump import read_keys
 
-    with _copy_of(fleet, name, snapshot, progress) as target:
+    copied = replace(wish, order=copy_of(wish.order, snapshot.release.version), make_secrets=False, refresh=False)
+    with open_wish(copied, lambda _: False) as target:
         means = target.means()
         begun = means.clock()
         with means.phase("backup", snapshot.id, "read through"):
@@ -60,10 +62,20 @@ def prove_backup(fleet: Fleet, name: str, shelf: Shelf, snapshot: Snapshot, prog
     return Proof(proven, release, found, means.clock() - begun)
 
 
+def wish_of(fleet: Fleet, name: str, progress: Progress) -> Wish:
+    """Return what a contract of the fleet is deployed by."""
+    from crm.catalogue import find
+    from crmhost.order import read_order
+    from crmhost.target import Wish
+
+    order, access = read_order(fleet, name, micros())
+    return Wish(fleet, order, access, find(order.recipe), progress, make_secrets=False, refresh=False)
+
+
 def copy_of(order: Order, version: str) -> Order:
     """Return the order of a copy that runs that version, which nobody outside its own network can reach. Pure."""
     name = f"{order.contract}{SUFFIX}"
-    host = f"{name}.invalid"
+    host = f"{order.contract}.scratch.invalid"
     return replace(order, contract=name, version=version, slots={**order.slots, "host": host, "url": f"http://{host}"})
 
 
@@ -82,20 +94,6 @@ def letting_in(recipe: Recipe) -> tuple[Step, ...]:
 
 def _told(step: Step) -> set[str]:
     return {part.name for way in step.ways if isinstance(way, Exec) for part in way.stdin if isinstance(part, Secret)}
-
-
-@contextmanager
-def _copy_of(fleet: Fleet, name: str, snapshot: Snapshot, progress: Progress) -> Iterator[Target]:
-    from crm.catalogue import find
-    from crmhost.cloud import open_cloud
-    from crmhost.order import read_order
-    from crmhost.target import Wish
-
-    order, access = read_order(fleet, name, micros())
-    copied = copy_of(order, snapshot.release.version)
-    wish = Wish(fleet, copied, access, find(copied.recipe), progress, make_secrets=False, refresh=False)
-    with open_cloud(wish) as target:
-        yield target
 
 
 def _used(target: Target, want: Want, shelf: Shelf, snapshot: Snapshot, means: Means) -> tuple[Release, Contents]:

@@ -75,7 +75,7 @@ def _restore(fleet: Fleet, name: str, backup: str, report: Reporter, *, keep: bo
 
 
 def _prove(fleet: Fleet, name: str, backup: str | None, report: Reporter) -> int:
-    from crmhost.backup.scratch import prove_backup
+    from crmhost.backup.scratch import prove_backup, wish_of
     from crmhost.backup.shelf import open_shelf
     from crmhost.cli.backup import fields
 
@@ -85,7 +85,7 @@ def _prove(fleet: Fleet, name: str, backup: str | None, report: Reporter) -> int
         if not kept:
             raise CrmhostError(f"{name}: there is no backup in {shelf.store.place}", f"Make one: crmhost backup {name}")
         backup = kept[0].id
-    proof = prove_backup(fleet, name, shelf, shelf.find(backup), report.event)
+    proof = prove_backup(wish_of(fleet, name, report.event), shelf, shelf.find(backup))
     found = proof.found
     report.result(
         "proof",

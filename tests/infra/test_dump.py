@@ -18,11 +18,9 @@ from infra.dump import dump, load, read_keys
 from infra.engine.connect import Reach, connect
 from infra.engine.engine import Engine
 from tests.support.engine import Engine as Docker
-from tests.support.engine import engine
-from tests.support.images import Images, images
+from tests.support.images import Images
 from tests.support.postgresql import Customer, customer
 
-__all__ = ["engine", "images"]
 pytestmark = pytest.mark.slow
 
 WHAT = BackupSet(database=True, paths=("upload", "later"), keys=("secret-key",))

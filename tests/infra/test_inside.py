@@ -14,10 +14,8 @@ from infra.engine.connect import Reach, connect
 from infra.engine.engine import Engine
 from infra.inside import inside
 from tests.support.engine import Engine as Docker
-from tests.support.engine import engine
-from tests.support.images import Images, images
+from tests.support.images import Images
 
-__all__ = ["engine", "images"]
 pytestmark = pytest.mark.slow
 
 SERVER = (

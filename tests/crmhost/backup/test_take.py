@@ -1,0 +1,69 @@
+"""A backup goes back only to a release whose database it fits, and is made only when its keys are at hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from crm.backup import Snapshot
+from crm.errors import CrmhostError, Refused
+from crm.plan import Release, Want
+from crm.recipe import Exec, Recorded, Secret, Step
+from crmhost.backup.scratch import copy_of, letting_in
+from crmhost.backup.take import fitting, require_keys
+from crmhost.vault import Vault
+from crmhost.want import Order
+from tests.crmhost.backup.conftest import HELD, NEW, OLD, keys
+from tests.support.smallapp.recipe import RECIPE
+
+SNAPSHOT = Snapshot("acme-1", "acme", OLD, 1, "asked", 1, "", HELD)
+NEWER = replace(OLD, version="1.1", config="c" * 64)
+
+
+@pytest.mark.parametrize(
+    ("kept", "serving", "expected"),
+    [
+        ((OLD,), OLD, OLD),
+        ((NEWER, OLD), NEWER, NEWER),  # of the same schema: what serves stays
+        ((NEW, OLD), NEW, OLD),
+        ((NEW, NEWER), NEW, NEWER),  # the release before has the schema, though another version made the backup
+    ],
+)
+def test_it_goes_to_the_release_that_serves_or_else_to_one_that_is_kept(
+    kept: tuple[Release, ...], serving: Release, expected: Release
+) -> None:
+    assert fitting(SNAPSHOT, kept, serving.id, "acme") == expected
+
+
+@pytest.mark.parametrize("kept", [(), (NEW,), (replace(OLD, recipe="other"),)])
+def test_it_is_refused_where_none_has_its_schema(kept: tuple[Release, ...]) -> None:
+    with pytest.raises(Refused, match=r"acme-1 is of small-1\.0-a+ \(schema 1\)") as caught:
+        fitting(SNAPSHOT, kept, NEW.id, "acme")
+    assert "crm.version: 1.0" in caught.value.remedy
+
+
+def test_no_backup_is_made_without_the_keys_that_it_needs(tmp_path: Path) -> None:
+    who = keys(tmp_path, "linh")
+    vault = Vault(tmp_path / "secrets", who.recipients, who.environment)
+    want = Want("acme", RECIPE, "1.0", {}, {})
+    with pytest.raises(CrmhostError, match="no secret 'secret-key', which encrypts what the backup would hold"):
+        require_keys(vault, want)
+    vault.set("acme", "secret-key", "it")
+    require_keys(vault, want)
+
+
+def test_a_copy_has_names_of_its_own_and_no_address_that_anybody_resolves() -> None:
+    order = Order(contract="acme", file="", recipe="small", version="2.0", kind="cloud", slots={"language": "vi"})
+    copy = copy_of(replace(order, slots={**order.slots, "host": "crm.acme.example"}), "1.0")
+    assert (copy.contract, copy.version) == ("acme_scratch", "1.0")
+    assert copy.slots == {"language": "vi", "host": "acme.scratch.invalid", "url": "http://acme.scratch.invalid"}
+
+
+def test_a_copy_gives_its_administrator_a_password_and_repeats_nothing_else() -> None:
+    assert [step.name for step in letting_in(RECIPE)] == ["admin"]
+    assert all(isinstance(step.done, Recorded) for step in letting_in(RECIPE))
+    told = Exec(("x",), stdin=(Secret("admin-password"),))
+    once = Step("once", "admin", (told,), Recorded(), ok="", again="never")
+    assert letting_in(replace(RECIPE, steps=(once,))) == ()
