@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from crm.errors import CrmhostError
-from crmhost.cli.options import as_json, contract_name, examples, open_fleet
+from crmhost.cli.options import as_json, contract_name, examples, open_fleet, quiet
 from crmhost.output import json_line
+
+if TYPE_CHECKING:
+    from contract.model import Contract
+    from crmhost.door import Door
+    from crmhost.fleet import Fleet
 
 
 @click.command(epilog=examples("crmhost login acme", "crmhost login acme --json"))
@@ -26,10 +33,21 @@ def command(name: str, as_json: bool) -> int:
     password = fleet.vault.get(name, "admin-password")
     if password is None:
         raise CrmhostError(f"{name}: no admin-password is stored, so it was not deployed", f"crmhost deploy {name}")
-    proof = prove(find(contract.crm.recipe), contract.crm.url, ADMIN, password)
+    proof = prove(find(contract.crm.recipe), contract.crm.url, ADMIN, password, door=_door(fleet, contract))
     if as_json:
         defaults = dict(proof.defaults)
         json_line("login", contract=name, url=contract.crm.url, administrator=proof.administrator, defaults=defaults)
     else:
         click.echo(f"{contract.crm.url}: {proof.text}")
     return 0 if proof.holds else 1
+
+
+def _door(fleet: Fleet, contract: Contract) -> Door:
+    """Return how the site is reached from here: as its Docker host's settings say, else as everybody reaches it."""
+    from crmhost.door import STREET
+    from crmhost.target import accept_on_terminal, open_target
+
+    if contract.target.kind != "cloud":
+        return STREET
+    with open_target(fleet, contract.id, accept_on_terminal(accept=False), quiet) as target:
+        return STREET if target.door is None else target.door()
