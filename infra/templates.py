@@ -39,21 +39,21 @@ def key(want: Want, images: Images) -> str:
     return f"{template_key(want, artifact_digest(lock_of(want)))}-{digest(images.postgresql)[:8]}"
 
 
-def find(engine: Engine, key: str) -> Template | None:
+def find(engine: Engine, key: str, *, volume: str = naming.TEMPLATES) -> Template | None:
     """Return the template, or None where the host has none that is whole."""
-    content = engine.get(Volume(naming.TEMPLATES), _path(key))
+    content = engine.get(Volume(volume), _path(key))
     dump = None if content is None else unseal(content)
     return None if dump is None else Template(key, dump)
 
 
-def keep(engine: Engine, contract: str, want: Want, images: Images) -> bool:
+def keep(engine: Engine, contract: str, want: Want, images: Images, *, volume: str = naming.TEMPLATES) -> bool:
     """Keep the customer's initialised database as a template, unless there is one; returns whether it was kept.
 
     To be called when all steps of the phase `initialise` are finished. A database in which a step of the phase `admin`
     was ever begun may hold a customer's secret, and is not kept.
     """
-    begun = records.read(engine, contract).steps
-    if any(name in begun for name in admin_names(want.recipe)) or find(engine, key(want, images)) is not None:
+    begun, name = records.read(engine, contract).steps, key(want, images)
+    if any(step in begun for step in admin_names(want.recipe)) or find(engine, name, volume=volume) is not None:
         return False
     output = engine.execute(
         naming.database(contract),
@@ -65,7 +65,7 @@ def keep(engine: Engine, contract: str, want: Want, images: Images) -> bool:
     if output.code != 0:
         said = output.stderr.decode(errors="replace").strip()[-1000:]
         raise HostError(f"{contract}: the initialised database could not be dumped: {said}", "")
-    engine.put(Volume(naming.TEMPLATES), "/", {_path(key(want, images)).lstrip("/"): seal(output.stdout)}, uid=0)
+    engine.put(Volume(volume), "/", {_path(name).lstrip("/"): seal(output.stdout)}, uid=0)
     return True
 
 

@@ -76,8 +76,8 @@ def _steps() -> tuple[Step, ...]:
              again="restore", summary="bring the tables to this release's schema", timeout=30),
         Step("admin", "admin",
              (Exec((*_exec("admin").argv,), stdin=(Slotted("{admin}"), "\n", ADMIN_PASSWORD, "\n")),),
-             Ask(Sql("SELECT count(*) FROM account WHERE name = 'root'"), "^0$"), ok="administrator ready", again="safe",
-             summary="the customer's administrator in place of root", timeout=30),
+             Ask(Sql("SELECT count(*) FROM account WHERE name = 'root'"), "^0$"), ok="administrator ready",
+             again="safe", summary="the customer's administrator in place of root", timeout=30),
         Step("register", "admin", (_exec("register"),), Recorded(), ok=r"registered \d+", again="never",
              summary="take a number that nobody gives back", timeout=30),
     )  # fmt: skip

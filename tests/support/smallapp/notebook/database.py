@@ -124,25 +124,22 @@ class PostgreSQL:
         self.idle.put(raw)
 
     def _kept(self) -> Raw | None:
-        """Return an idle connection that still works."""
-        while True:
-            try:
-                raw = self.idle.get_nowait()
-            except queue.Empty:
-                return None
+        """Return an idle connection that still works; where one does not, none of them does."""
+        with contextlib.suppress(queue.Empty):
+            raw = self.idle.get_nowait()
             try:
                 raw.cursor().execute("SELECT 1")
             except self.errors:
-                with contextlib.suppress(*self.errors):
-                    raw.close()
-            else:
-                return raw
+                while True:
+                    self.idle.get_nowait()
+            return raw
+        return None
 
     def _new(self) -> Raw:
         from pg8000.dbapi import connect
 
         raw: Any = connect(
-            self.user, host=self.host, port=self.port, database=self.name, password=self.password, timeout=10
+            self.user, host=self.host, port=self.port, database=self.name, password=self.password, timeout=5
         )
         raw.autocommit = True
         made: Raw = raw
