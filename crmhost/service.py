@@ -19,6 +19,7 @@ from crmhost.backup.keeper import Keeper, make_by_command
 from crmhost.backup.shelf import open_shelf
 from crmhost.fleet import Fleet
 from crmhost.ledger import adapters, agreed, beat, now, open_store, refuse_unknown_systems, settling
+from crmhost.ways import authorities, connections
 from monitor.accounts import Accounts
 from monitor.billing.adapter import Adapter
 from monitor.billing.delivery import deliver_due
@@ -26,7 +27,6 @@ from monitor.clock import SystemClock
 from monitor.ledger.deliveries import troubles
 from monitor.metrics import Exposition
 from monitor.post import watched_from
-from monitor.probe.handle import trusted_certificates
 from monitor.running import RunningPeriods
 from monitor.server import Server, make_app
 from monitor.settling import Agreed, Left, Settling, settle_due
@@ -136,8 +136,11 @@ def _watching(
     fleet: Fleet, contracts: Sequence[Agreed], engine: Engine, log: structlog.stdlib.BoundLogger
 ) -> Iterator[Watch]:
     vantage = fleet.settings.serve.vantage
-    watched = watched_from(vantage, [_measured(one.contract, fleet) for one in contracts])
-    options = Options(vantage=vantage, ca_file=trusted_certificates(), beat=beat(contracts))
+    measured = [_measured(one.contract, fleet) for one in contracts]
+    watched = watched_from(vantage, measured)
+    options = Options(
+        vantage=vantage, ca_file=authorities(fleet), instead=connections(fleet, measured), beat=beat(contracts)
+    )
     watch = Watch(watched, engine, SystemClock(), log, options)
     watch.start()
     try:

@@ -38,10 +38,11 @@ STALL: Micros = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How this machine watches. `ca_file`: the authorities to trust; None is libcurl's own default."""
+    """How this machine watches. `ca_file` and `instead`: see `monitor.probe.handle.Ways`."""
 
     vantage: str = "local"
     ca_file: Path | None = None
+    instead: tuple[str, ...] = ()
     beat: Micros = BEAT
     most_at_once: int | None = None
 
@@ -56,7 +57,7 @@ class Watch:
         self._options = options
         self._most = options.most_at_once or _most_at_once()
         self._posts = {one.contract: make_post(one, options.vantage) for one in watched}
-        self._client = Client(clock, options.ca_file)
+        self._client = Client(clock, options.ca_file, options.instead)
         self._controls = Controls()
         self._recorder = Recorder(options.vantage)
         self._writer = Writer(engine, log)

@@ -18,7 +18,7 @@ import pycurl
 
 from contract.model import Micros
 from monitor.clock import Clock, Reading
-from monitor.probe.handle import MOST_BODY, Body, make_handle, read_hop, read_stage
+from monitor.probe.handle import MOST_BODY, Body, Ways, make_handle, read_hop, read_stage
 from monitor.probe.reason import Reason, classify, http_status
 from monitor.probe.redirect import REDIRECTS, next_url
 from monitor.probe.result import Hop, Outcome, Request
@@ -44,11 +44,11 @@ class _Flight:
 
 
 class Client:
-    """The probes under way. `ca_file` names the authorities to trust; None: libcurl's own default."""
+    """The probes under way. `ca_file` and `instead`: see `monitor.probe.handle.Ways`."""
 
-    def __init__(self, clock: Clock, ca_file: Path | None) -> None:
+    def __init__(self, clock: Clock, ca_file: Path | None, instead: tuple[str, ...] = ()) -> None:
         self._clock = clock
-        self._ca_file = ca_file
+        self._ways = Ways(ca_file, instead)
         self._flights: dict[pycurl.Curl, _Flight] = {}
         self._ended: list[Outcome] = []
         self._timer: Micros | None = None
@@ -138,7 +138,7 @@ class Client:
 
     def _begin_hop(self, flight: _Flight, timeout: Micros) -> None:
         try:
-            handle = make_handle(flight.visited[-1], flight.body, timeout, self._ca_file)
+            handle = make_handle(flight.visited[-1], flight.body, timeout, self._ways)
             if flight.request.connect_only:
                 handle.setopt(pycurl.CONNECT_ONLY, 1)
             self._multi.add_handle(handle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -59,7 +60,19 @@ class Body:
         return text.encode(_charset(content_type), "replace") in b"".join(self._parts)
 
 
-def make_handle(url: str, body: Body, timeout: Micros, ca_file: Path | None) -> pycurl.Curl:
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How this machine reaches what it probes.
+
+    ca_file: the authorities to trust; None is libcurl's own default. instead: `HOST:PORT:ADDRESS:PORT` for hosts that
+    are connected to elsewhere than where DNS says; name and certificate are the URL's all the same.
+    """
+
+    ca_file: Path | None = None
+    instead: tuple[str, ...] = ()
+
+
+def make_handle(url: str, body: Body, timeout: Micros, ways: Ways) -> pycurl.Curl:
     """Make a request on a connection of its own that follows nothing, trusts no proxy and remembers nothing."""
     handle = pycurl.Curl()
     setopt = handle.setopt
@@ -78,13 +91,15 @@ def make_handle(url: str, body: Body, timeout: Micros, ca_file: Path | None) -> 
     setopt(pycurl.DNS_CACHE_TIMEOUT, 0)
     setopt(_QUICK_EXIT, 1)
     setopt(pycurl.WRITEFUNCTION, body.write)
+    if ways.instead:
+        setopt(pycurl.CONNECT_TO, list(ways.instead))
     if url.startswith("https:"):
         setopt(pycurl.SSL_SESSIONID_CACHE, 0)
         setopt(pycurl.SSL_VERIFYPEER, 1)
         setopt(pycurl.SSL_VERIFYHOST, 2)
         setopt(pycurl.OPT_CERTINFO, 1)
-        if ca_file is not None:
-            setopt(pycurl.CAINFO, str(ca_file))
+        if ways.ca_file is not None:
+            setopt(pycurl.CAINFO, str(ways.ca_file))
     return handle
 
 
