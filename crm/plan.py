@@ -126,7 +126,8 @@ class Plan:
 class Event:
     """One line of progress: people see it as a progress line, machines as a JSON line.
 
-    phase: lock, plan, backup, stage, steps, gate, switch, retire, journal. state: begin, done, same, failed, note.
+    phase: lock, plan, recover (what a killed run left), backup, stage, steps, gate, switch, retire, journal. state:
+    begin, done, same, failed, note.
     """
 
     phase: str

@@ -24,7 +24,7 @@ class Survey:
     slot: which of the host's two upstreams the ingress sends customers to; closed: to neither, but to the maintenance
     page. records: what the customer's database says, and due what follows; None: it is not up. built: the release's
     image is there. host: what differs in what the host has for all customers. pending: what a crash left in the stack.
-    preview: what Pulumi would change; None: it was not asked.
+    preview: what Pulumi would change; None: it was not asked. common: how many things the host has for all customers.
     """
 
     want: Want
@@ -42,6 +42,7 @@ class Survey:
     host: tuple[Change, ...] = ()
     pending: tuple[str, ...] = ()
     preview: tuple[Change, ...] | None = None
+    common: int = 0
 
     @property
     def serving(self) -> Release | None:
@@ -65,6 +66,12 @@ class Survey:
         """Return the upgrade that was begun and did not end."""
         return self.crossing if self.crossing is not None and self.crossing.under_way else None
 
+    @property
+    def going_back(self) -> bool:
+        """Tell whether all that a deploy does is to put the backup of an unfinished upgrade back."""
+        found = self.unfinished
+        return found is not None and (found.phase == "restoring" or found.old.id == self.release.id)
+
 
 def releases(rollout: Rollout | None) -> tuple[Placed, ...]:
     """Return the releases of a rollout, none where there is no stack."""
@@ -79,6 +86,8 @@ def same(one: Rollout | None, other: Rollout) -> bool:
 def plan_of(survey: Survey) -> Plan:
     """Return what differs; raises Refused for what a deploy must not touch."""
     check(survey)
+    if survey.going_back:
+        return _plan(survey, None, (*survey.host, *_unfinished(survey), *_page(survey)))
     ground = _once(*survey.host, *_image(survey), *survey.drift.changes, *_rollout(survey))
     upgrade = _upgrade(survey)
     steps = tuple(_steps(survey, later=bool(ground)))
@@ -90,7 +99,12 @@ def plan_of(survey: Survey) -> Plan:
         *steps,
         *_gate(survey, later=bool(ground or steps)),
         *_site(survey),
+        *_page(survey),
     )
+    return _plan(survey, upgrade, changes)
+
+
+def _plan(survey: Survey, upgrade: Upgrade | None, changes: tuple[Change, ...]) -> Plan:
     return Plan(
         contract=survey.want.contract,
         release=survey.release,
@@ -145,6 +159,9 @@ def _rollout(survey: Survey) -> Iterator[Change]:
     if survey.preview is not None:
         yield from sorted((_handed_over(change, survey) for change in survey.preview), key=_late)
     elif survey.recorded is None:
+        network = naming.network(survey.want.contract)
+        if network not in survey.seen.networks:
+            yield Change(f"network:{network}", "create", "it is not there")
         for name in expected.volumes(survey.wanted):
             if name not in survey.seen.volumes:
                 yield Change(f"volume:{name}", "create", "it is not there")
@@ -171,10 +188,9 @@ def _pending(survey: Survey) -> Iterator[Change]:
 
 
 def _unfinished(survey: Survey) -> Iterator[Change]:
-    found = survey.unfinished
+    found, back = survey.unfinished, survey.going_back
     if found is None:
         return
-    back = found.phase == "restoring" or found.old.id == survey.release.id
     why = f"back to {found.old.id} with backup {found.backup or '(none is needed)'}" if back else f"to {found.new.id}"
     disrupts: Disrupts = "no" if found.phase == "open" and not back else "data"
     yield Change(f"upgrade:{found.old.id}", "run", f"it was begun and not finished: {why}", disrupts=disrupts)
@@ -245,14 +261,17 @@ def _site(survey: Survey) -> Iterator[Change]:
     elif survey.slot != slot:
         before = "nothing" if survey.serving is None else survey.serving.id
         yield Change(site, "switch", f"from {before} to {survey.release.id}")
+
+
+def _page(survey: Survey) -> Iterator[Change]:
     if survey.closed:
-        yield Change(site, "update", "the maintenance page is shown")
+        yield Change(f"site:{survey.want.slots['host']}", "update", "the maintenance page is shown")
 
 
 def _resources(survey: Survey) -> int:
     stack = len(expected.containers(survey.wanted)) + len(expected.volumes(survey.wanted)) + 1
     steps = sum(1 for _ in ordered(survey.want.recipe, FIRST))
-    return stack + steps + 3  # the image, the site, the ingress
+    return stack + steps + survey.common + 2  # the image and the site
 
 
 def _notes(survey: Survey) -> Iterator[str]:

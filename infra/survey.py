@@ -82,6 +82,7 @@ def survey(cloud: Cloud, want: Want) -> Survey:
         crossing=crossing.result(),
         built=image.result() is not None,
         host=host.result(),
+        common=len(hoststack.VOLUMES) + 2,  # with its network and its ingress
         pending=pending,
     )
     check(result)
@@ -155,7 +156,7 @@ def _ids(engine: Engine, references: Iterable[str]) -> Mapping[str, str]:
     for reference in references:
         with engine.asking(reference):
             try:
-                found[reference] = str(engine.client.inspect_image(reference)["Id"])
+                found[reference] = str(engine.client.image(reference)["Id"])
             except docker.errors.ImageNotFound:
                 continue
     return found
@@ -164,6 +165,6 @@ def _ids(engine: Engine, references: Iterable[str]) -> Mapping[str, str]:
 def _preview(cloud: Cloud, found: Survey) -> tuple[Change, ...] | None:
     """Ask Pulumi where only it can tell; a stack that is not there yet needs no question."""
     differs = not same(found.recorded, found.wanted)
-    if found.recorded is None or not (differs or found.pending or cloud.refresh):
+    if found.recorded is None or found.going_back or not (differs or found.pending or cloud.refresh):
         return None
     return cloud.stack.preview(found.wanted, refresh=cloud.refresh or found.drift.refresh)
