@@ -68,6 +68,7 @@ def open_cloud(wish: Wish, accept: Accept) -> Iterator[Target]:
     from crmhost.hosts import trust
     from infra.driver import CloudDriver
     from infra.engine.connect import connect
+    from infra.ready import Patience
     from infra.release import SECRETS
     from infra.stack import Stack
     from infra.survey import Cloud
@@ -89,7 +90,7 @@ def open_cloud(wish: Wish, accept: Accept) -> Iterator[Target]:
             progress=wish.progress,
             refresh=wish.refresh,
         )
-        driver = CloudDriver(cloud, want.slots["host"])
+        driver = CloudDriver(cloud, want.slots["host"], None if wish.patience is None else Patience(wish.patience))
         yield Target(driver, want, wish.progress, lambda: _door(driver, settings), lambda: _backups(wish))
 
 

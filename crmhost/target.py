@@ -57,7 +57,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a command asks for: a contract's order, and what the fleet has for it. The switches: see `open_target`."""
+    """What a command asks for: a contract's order, and what the fleet has for it. The switches: see `open_target`.
+
+    patience: seconds within which a candidate must be ready, where not as long as the driver waits by itself.
+    """
 
     fleet: Fleet
     order: Order
@@ -66,6 +69,7 @@ class Wish:
     progress: Progress
     make_secrets: bool
     refresh: bool
+    patience: float | None = None
 
     @property
     def key_file(self) -> Path | None:

@@ -146,7 +146,8 @@ class Customer:
         """Give its target, connected."""
         order, access = read_order(self.company.fleet, self.contract, time.time_ns() // 1000)
         order = replace(order, version=version)
-        wish = Wish(self.company.fleet, order, access, self.recipe, progress, make_secrets=True, refresh=refresh)
+        patience = 8.0 if version == "broken" else None  # it never becomes ready
+        wish = Wish(self.company.fleet, order, access, self.recipe, progress, True, refresh, patience)
         with open_wish(wish, lambda _: False) as target:
             yield target
 
