@@ -77,6 +77,11 @@ def run(client: Client, dialer: Dialer, spec: OneShot, source: BinaryIO, timeout
     except OutOfTime:
         client.remove_container(container, force=True)
         raise OutOfTime(f"{spec.name}: did not end within {timeout:.0f} s, so it was ended", "") from None
+    except BaseException:
+        if not spec.keep:  # Ctrl-C ends a question; a step runs on, and whoever comes next asks for its end
+            with contextlib.suppress(Exception):
+                client.remove_container(container, force=True)
+        raise
     if not spec.keep:
         client.remove_container(container, force=True)
     return output

@@ -32,7 +32,7 @@ class TlsDialer:
         except OSError as error:
             raise self._unreachable(error) from error
         try:
-            secured = self._context.wrap_socket(wire, server_hostname=parts.hostname)
+            secured = _Secured(self._context, wire, parts.hostname or "")
         except (OSError, ssl.SSLError) as error:
             wire.close()
             raise self.failure(_reason(error)) from error
@@ -67,61 +67,110 @@ class TlsDialer:
             "Is it up, does it listen on that port, and is there a way to it (VPN, firewall)? Nothing was changed.",
         )
 
-    def _relay(self, plain: socket.socket, secured: ssl.SSLSocket) -> None:
-        with plain, secured:
+    def _relay(self, plain: socket.socket, secured: _Secured) -> None:
+        with plain, secured.wire:
             try:
-                _Relay(plain, secured).run()
+                _carry(plain, secured)
             except (OSError, ssl.SSLError) as error:
                 self._said.append(_reason(error))  # before the other end sees that it is over
 
 
-class _Relay:
-    """Carries bytes both ways until the engine has ended its side; our end is sent as TLS's close_notify.
+class _Secured:
+    """A wire with TLS on it, whose two directions end apart from one another.
+
+    An SSLSocket cannot do that: what the engine says while our end is being told is lost to it. Here nothing that has
+    arrived is unread when the end is told, so nothing can be.
+    """
+
+    def __init__(self, context: ssl.SSLContext, wire: socket.socket, name: str) -> None:
+        self.wire = wire
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._unsent = b""
+        self._shake()
+        wire.settimeout(0)
+
+    @property
+    def unsent(self) -> bool:
+        """Tell whether something waits for the wire to take it."""
+        return bool(self._unsent)
+
+    def receive(self) -> tuple[bytes, bool]:
+        """Return what has arrived, and whether more may come."""
+        try:
+            data = self.wire.recv(_CHUNK)
+        except BlockingIOError:
+            return b"", True
+        if not data:
+            return b"", False
+        self._incoming.write(data)
+        parts: list[bytes] = []
+        while True:
+            try:
+                part = self._tls.read(_CHUNK)
+            except ssl.SSLWantReadError:
+                return b"".join(parts), True
+            except ssl.SSLZeroReturnError:
+                part = b""
+            if not part:
+                return b"".join(parts), False
+            parts.append(part)
+
+    def give(self, data: bytes) -> None:
+        """Take what is to be sent; nothing is its end, told as TLS's close_notify."""
+        if data:
+            self._tls.write(data)
+        else:
+            with contextlib.suppress(ssl.SSLWantReadError):  # it is told; the engine may go on talking
+                self._tls.unwrap()
+        self._unsent += self._outgoing.read()
+        self.send()
+
+    def send(self) -> None:
+        """Send what the wire takes now."""
+        with contextlib.suppress(BlockingIOError):
+            while self._unsent:
+                self._unsent = self._unsent[self.wire.send(self._unsent) :]
+
+    def _shake(self) -> None:
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self.wire.sendall(self._outgoing.read())
+                data = self.wire.recv(_CHUNK)
+                if not data:
+                    raise ConnectionResetError("the connection was closed in the middle of the handshake") from None
+                self._incoming.write(data)
+            except ssl.SSLError:
+                with contextlib.suppress(OSError):  # the other side is told why
+                    self.wire.sendall(self._outgoing.read())
+                raise
+            else:
+                self.wire.sendall(self._outgoing.read())
+                return
+
+
+def _carry(plain: socket.socket, secured: _Secured) -> None:
+    """Carry bytes both ways until the engine has ended its side.
 
     Neither direction waits for the other: a program may stop reading until what it printed has been read.
     """
-
-    def __init__(self, plain: socket.socket, secured: ssl.SSLSocket) -> None:
-        self._plain, self._secured = plain, secured
-        self._open = True
-        self._unsent = b""
-        secured.settimeout(0)
-
-    def run(self) -> None:
-        """Carry until the engine has ended."""
-        while True:
-            sources = [self._secured, self._plain] if self._open and not self._unsent else [self._secured]
-            ready, _, _ = select.select(sources, [self._secured] if self._unsent else [], [])
-            if self._secured in ready and not self._inward():
+    speaking = True
+    while True:
+        sources = [secured.wire, plain] if speaking and not secured.unsent else [secured.wire]
+        ready, free, _ = select.select(sources, [secured.wire] if secured.unsent else [], [])
+        if free:
+            secured.send()
+        if secured.wire in ready:
+            data, more = secured.receive()
+            plain.sendall(data)
+            if not more:
                 return
-            if self._plain in ready:
-                self._unsent = self._plain.recv(_CHUNK)
-                self._open = bool(self._unsent)
-                if not self._open:
-                    self._say_end()
-            self._outward()
-
-    def _inward(self) -> bool:
-        """Carry what has arrived; false at the engine's end."""
-        while True:
-            try:
-                data = self._secured.recv(_CHUNK)
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return True
-            except ssl.SSLZeroReturnError:
-                return False
-            if not data:
-                return False
-            self._plain.sendall(data)
-
-    def _outward(self) -> None:
-        with contextlib.suppress(ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            while self._unsent:
-                self._unsent = self._unsent[self._secured.send(self._unsent) :]
-
-    def _say_end(self) -> None:
-        with contextlib.suppress(ssl.SSLWantReadError):  # it is said; the engine may go on talking
-            self._secured.unwrap()
+        if plain in ready:
+            given = plain.recv(_CHUNK)
+            speaking = bool(given)
+            secured.give(given)
 
 
 def _context(reach: Reach) -> ssl.SSLContext:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from crm.errors import HostError
 from infra.engine.connect import Reach, connect
+from infra.engine.run import create
 from infra.engine.ssh import fingerprint, offered_key
 from tests.infra.engine.conftest import Case
 from tests.support.certificates import make_authority
@@ -76,6 +78,14 @@ def reach(sshd: Sshd) -> Reach:
 
 def test_ssh(reach: Reach, case: Case) -> None:
     talk(reach, case)
+
+
+def test_more_at_once_than_one_session_of_sshd_takes(reach: Reach, case: Case) -> None:
+    with connect(reach) as host, ThreadPoolExecutor(14) as pool:
+        container = create(host.client, case.one_shot("sleep", "60", name="web"))
+        host.start(container)
+        asked = [pool.submit(host.execute, container, ["sh", "-c", "sleep 1; echo done"]) for _ in range(14)]
+        assert {each.result().said for each in asked} == {"done"}
 
 
 def test_ssh_leaves_no_process_and_no_folder(reach: Reach, sshd: Sshd) -> None:
