@@ -9,91 +9,59 @@ text), `there` (the containers, running or not), `count` (how many), `runs` (tho
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
 
 import docker
 import pytest
-from pulumi import automation
 from ruamel.yaml import YAML
 
-from infra.toolchain import Toolchain
 from tests.infra.provider.bench import filled
-from tests.infra.provider.hands import cleared, made_before
-from tests.infra.provider.programs import Programmed
+from tests.infra.provider.hands import made_before
+from tests.infra.provider.programs import Programmed, Workspace, hand
 from tests.support.engine import Engine
-from tests.support.images import TAGS, Images
 
-pytestmark = [
-    pytest.mark.slow,
-    # Pulumi drops the program's coroutine when the engine fails while the program waits for it.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.slow
 
 CASES = sorted((Path(__file__).parent / "cases" / "pulumi").glob("*/*.yaml"))
 
 
-@pytest.fixture
-def names(images: Images, docker_client: docker.DockerClient) -> Iterator[Mapping[str, str]]:
-    mine = f"crmhost-test-{uuid4().hex[:8]}"
-    yield {"name": mine, "image-id": images.python, "other-image": TAGS.redis, "image": TAGS.python}
-    cleared(docker_client, mine)
-
-
-@pytest.fixture
-def options(tmp_path: Path, toolchain: Toolchain, provider_path: Path) -> automation.LocalWorkspaceOptions:
-    (tmp_path / "state").mkdir()
-    path = os.pathsep.join([str(provider_path), str(toolchain.folder), os.environ["PATH"]])
-    environment = {
-        "PATH": path,
-        "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "passphrase",
-        "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-    }
-    command = automation.PulumiCommand(root=str(toolchain.folder.parent))
-    return automation.LocalWorkspaceOptions(work_dir=str(tmp_path), env_vars=environment, pulumi_command=command)
-
-
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parts[-2]}/{path.stem}")
 def test_a_case_goes_as_written(
-    path: Path,
-    engine: Engine,
-    docker_client: docker.DockerClient,
-    names: Mapping[str, str],
-    options: automation.LocalWorkspaceOptions,
+    path: Path, engine: Engine, docker_client: docker.DockerClient, names: Mapping[str, str], workspace: Workspace
 ) -> None:
     case = cast(dict[str, Any], filled(YAML(typ="safe").load(path), names))
     made_before(docker_client, case.get("with") or {}, names["name"])
-    case_of = Programmed(engine.url, docker_client, case["program"])
-    case_of.stack = automation.create_stack("case", project_name="case", program=case_of.program, opts=options)
+    programmed = Programmed(workspace, engine.url, case["program"])
     for number, step in enumerate(case["steps"]):
-        taken(case_of, step, names["name"], f"step {number}: {step}")
+        which = f"step {number}: {step}"
+        if "hand" in step:
+            hand(docker_client, step["hand"])
+        else:
+            taken(programmed, step, which)
+        looked(docker_client, names["name"], step, which)
 
 
-def taken(case: Programmed, step: Mapping[str, Any], prefix: str, which: str) -> None:
-    """Take one step and see that it went as written."""
-    if "hand" in step:
-        case.hand(step["hand"])
-    else:
-        verb = next(verb for verb in ("preview", "up", "refresh", "destroy") if verb in step)
-        case.change(step[verb] or {})
-        done = case.run(verb)
-        assert step.get("fails", "") in done.complaint, which
-        assert bool(done.complaint) == ("fails" in step), f"{which}: {done.complaint}"
-        seen = {"does": done.steps, "each": done.each, "by": done.differs}
-        assert seen == seen | {name: step[name] for name in seen if name in step}, which
-    containers = case.client.containers.list(all=True, filters={"name": prefix})
-    if "there" in step:
-        assert sorted(one.name or "" for one in containers) == sorted(step["there"]), which
-    if "count" in step:
-        assert len(containers) == step["count"], which
-    if "volumes" in step:
-        volumes = case.client.volumes.list(filters={"name": prefix})
-        assert sorted(one.name for one in volumes) == sorted(step["volumes"]), which
-    if "runs" in step:
-        assert sorted(one.name or "" for one in containers if one.status == "running") == sorted(step["runs"]), which
+def taken(case: Programmed, step: Mapping[str, Any], which: str) -> None:
+    """Let Pulumi take one step and see that it went as written."""
+    verb = next(verb for verb in ("preview", "up", "refresh", "destroy") if verb in step)
+    case.change(step[verb] or {})
+    done = case.run_apart(verb) if "fails" in step else case.run(verb)
+    assert step.get("fails", "") in done.complaint, which
+    assert bool(done.complaint) == ("fails" in step), f"{which}: {done.complaint}"
+    seen = {"does": done.steps, "each": done.each, "by": done.differs}
+    assert seen == seen | {name: step[name] for name in seen if name in step}, which
+
+
+def looked(client: docker.DockerClient, prefix: str, step: Mapping[str, Any], which: str) -> None:
+    """See what stands on the engine after a step."""
+    containers = client.containers.list(all=True, filters={"name": prefix})
+    volumes = client.volumes.list(filters={"name": prefix})
+    seen = {
+        "there": sorted(str(one.name) for one in containers),
+        "runs": sorted(str(one.name) for one in containers if one.status == "running"),
+        "volumes": sorted(str(one.name) for one in volumes),
+    }
+    assert seen == seen | {name: sorted(step[name]) for name in seen if name in step}, which
+    assert len(containers) == step.get("count", len(containers)), which

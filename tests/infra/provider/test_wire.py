@@ -17,17 +17,15 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
 
 import docker
 import pytest
 from ruamel.yaml import YAML
 
 from tests.infra.provider.bench import Bench, filled
-from tests.infra.provider.hands import by_hand, cleared, made_before
+from tests.infra.provider.hands import by_hand, made_before
 from tests.support.docker_provider.values import Properties
 from tests.support.engine import Engine
-from tests.support.images import TAGS, Images
 from tests.support.provider import Answer, Provider, Refused, asking
 
 pytestmark = pytest.mark.slow
@@ -41,13 +39,6 @@ def provider(provider_path: Path, engine: Engine) -> Iterator[Provider]:
     with asking(provider_path) as provider:
         provider.configure({"host": engine.url})
         yield provider
-
-
-@pytest.fixture
-def names(images: Images, docker_client: docker.DockerClient) -> Iterator[Mapping[str, str]]:
-    mine = f"crmhost-test-{uuid4().hex[:8]}"
-    yield {"name": mine, "image-id": images.python, "other-image": TAGS.redis, "image": TAGS.python}
-    cleared(docker_client, mine)
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parts[-2]}/{path.stem}")

@@ -1,0 +1,29 @@
+"""Names that are one test's own, and a workspace for Pulumi's engine with the docker provider first on its PATH."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import docker
+import pytest
+
+from infra.toolchain import Toolchain
+from tests.infra.provider.hands import cleared
+from tests.infra.provider.programs import Workspace
+from tests.support.images import TAGS, Images
+
+
+@pytest.fixture
+def names(images: Images, docker_client: docker.DockerClient) -> Iterator[Mapping[str, str]]:
+    """Return what a case may put into its texts; all that begins with `name` is removed from the engine afterwards."""
+    mine = f"crmhost-test-{uuid4().hex[:8]}"
+    yield {"name": mine, "image-id": images.python, "other-image": TAGS.redis, "image": TAGS.python}
+    cleared(docker_client, mine)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, toolchain: Toolchain, provider_path: Path) -> Workspace:
+    """Return a workspace in the test's folder."""
+    return Workspace(str(tmp_path), str(toolchain.folder), str(provider_path))
