@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 @pytest.fixture(scope="module")
 def acme(hosting: Company) -> Iterator[Customer]:
     customer = hosting.customer("walker")
+    customer.sweep()
     yield customer
     customer.sweep()
 

@@ -28,7 +28,7 @@ from crmhost.newfleet import create_fleet
 from crmhost.order import read_order
 from crmhost.public import fetch
 from crmhost.target import Target, Wish, open_wish
-from infra import naming
+from infra import naming, sites
 from infra.engine.connect import Reach, connect
 from infra.images import name_of
 from infra.release import lock_of
@@ -267,3 +267,5 @@ class Customer:
                 client.api.remove_volume(name, force=True)
             for name in there["networks"]:
                 client.api.remove_network(name)
+        with connect(Reach(self.company.engine.url)) as host:
+            sites.remove(host, f"{self.contract}.example")
