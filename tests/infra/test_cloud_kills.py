@@ -33,8 +33,8 @@ LAST = 500
 """No change has so many events."""
 LOCK = 10.0
 """Seconds within which the lock of a killed crmhost is free."""
-PATIENCE = 120.0
-"""Seconds within which the same command has converged."""
+PATIENCE = 300.0
+"""Seconds after which a command that is given again hangs; a quiet machine needs ten."""
 LATE = (0.0, 0.05, 0.3)
 """Seconds after the event, taken in turn: between two events lies what crmhost does without telling."""
 
