@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contract.model import Contract, Micros
     from crmhost.fleet import Fleet
 
-MADE_BY = ("want.py", "order.py", "settings.py", "cloud.py")
+MADE_BY = ("want.py", "order.py", "settings.py", "cloud.py", "cloudsettings.py")
 """The modules that decide what an order is: another time of one of these files makes every kept order void."""
 
 

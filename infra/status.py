@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from crm.driver import Status
 from crm.plan import Want
-from infra import expected, users
+from infra import expected, naming, users
 from infra.asking import Site
 from infra.engine.lock import holder
 from infra.engine.seen import Seen, SeenContainer
@@ -20,12 +20,17 @@ def status_of(cloud: Cloud, recorded: Rollout | None, serving: str | None, want:
     """Ask the host what runs; users are counted where the database is up."""
     placed = next((each for each in releases(recorded) if each.release.id == serving), None)
     kept = [] if recorded is None or recorded.previous is None else [recorded.previous.release.id]
+    seen = cloud.engine.seen(cloud.contract)
+    database = seen.containers.get(naming.database(cloud.contract))
+    site = (
+        Site(cloud.engine, want, placed) if placed is not None and database is not None and database.running else None
+    )
     return Status(
         contract=cloud.contract,
         serving=serving,
         releases=tuple(dict.fromkeys([*(each.release.id for each in releases(recorded)), *kept])),
-        processes=() if recorded is None else tuple(processes(recorded, cloud.engine.seen(cloud.contract))),
-        users=None if placed is None else users.count(Site(cloud.engine, want, placed)),
+        processes=() if recorded is None else tuple(processes(recorded, seen)),
+        users=None if site is None else users.count(site),
         holder=holder(cloud.engine, cloud.contract),
     )
 
