@@ -50,12 +50,17 @@ class Workspace:
 
 @dataclass
 class Run:
-    """What one command of Pulumi's did: its steps (all but `same`), what differed by resource, and how it failed."""
+    """What one command of Pulumi's did: its steps (all but `same`), what differed by resource, and how it failed.
+
+    `detailed` are the paths of the detailed diffs, `said` the lines that were told as information.
+    """
 
     steps: list[str] = field(default_factory=list)
     differs: dict[str, list[str]] = field(default_factory=dict)
     complaint: str = ""
     error: str = ""
+    detailed: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     @property
     def each(self) -> dict[str, list[str]]:
@@ -118,6 +123,10 @@ class Programmed:
             done.complaint, done.error = str(error), type(error).__name__
         done.steps = [step for event in events if (step := _step(event, refresh=verb == "refresh"))]
         done.differs = dict(filter(None, map(_differs, events)))
+        pres = [event.resource_pre_event.metadata for event in events if event.resource_pre_event]
+        done.detailed = sorted({path for metadata in pres for path in metadata.detailed_diff or ()})
+        told = [event.diagnostic_event for event in events if event.diagnostic_event]
+        done.said = [one.message for one in told if one.severity == "info"]
         return done
 
     def apart(self, verb: str) -> subprocess.Popen[str]:
@@ -156,7 +165,9 @@ def hand(client: docker.DockerClient, words: list[str]) -> None:
 
 
 def _referred(value: object, made: Mapping[str, pulumi.CustomResource]) -> object:
-    """Put outputs where a case says `@name.output`."""
+    """Put outputs where a case says `@name.output`, and secrets where it says `!text`."""
+    if isinstance(value, str) and value.startswith("!"):
+        return pulumi.Output.secret(value[1:])
     if isinstance(value, str) and value.startswith("@"):
         name, _, output = value[1:].partition(".")
         found: object = getattr(made[name], output)

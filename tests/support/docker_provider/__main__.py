@@ -1,4 +1,4 @@
-"""The plugin's entry point; its one argument, the address of the Pulumi engine, is not needed."""
+"""The plugin's entry point; its one argument is the address of the Pulumi engine."""
 
 from tests.support.docker_provider.serve import main
 

@@ -33,6 +33,8 @@ class Difference:
 
     changes: tuple[Change, ...]
     deletes_first: bool
+    by_name: bool = True
+    """Whether the inputs that differ are also told by their names alone."""
 
     @property
     def replaces(self) -> bool:

@@ -21,7 +21,7 @@ _TAG = KINDS["docker:index/tag:Tag"]
 def local_image(engine: APIClient, name: str, *, pull: bool) -> dict[str, Any] | None:
     """Look an image up by its name, its id or its digest; pull it where it is missing and `pull` is given."""
     try:
-        return _inspected(engine, name)
+        return inspected(engine, name)
     except NotFound:
         if not pull:
             return None
@@ -32,7 +32,8 @@ def local_image(engine: APIClient, name: str, *, pull: bool) -> dict[str, Any] |
     return local_image(engine, name, pull=False)
 
 
-def _inspected(engine: APIClient, name: str) -> dict[str, Any]:
+def inspected(engine: APIClient, name: str) -> dict[str, Any]:
+    """Return what the engine says of an image."""
     look: Callable[[str], dict[str, Any]] = engine.inspect_image
     return look(name)
 
@@ -94,7 +95,7 @@ class Tags:
         repository, _, tag = target.rpartition(":") if ":" in target.rpartition("/")[2] else (target, "", "latest")
         with told("failed to create docker tag"):
             engine.tag(source, repository, tag)
-            found = _inspected(engine, source)
+            found = inspected(engine, source)
         return Made(f"{source}.{target}", {**planned(_TAG, {}, inputs), "sourceImageId": found["Id"]})
 
     def read(self, engine: APIClient, identity: str, state: Properties) -> tuple[str, Properties] | None:

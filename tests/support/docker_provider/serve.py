@@ -6,17 +6,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-from pulumi.runtime.proto import provider_pb2_grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
+from tests.support.docker_provider.built import Images
 from tests.support.docker_provider.container import Containers
 from tests.support.docker_provider.image import RemoteImages, Tags
 from tests.support.docker_provider.kinds import KINDS
 from tests.support.docker_provider.network import Networks
-from tests.support.docker_provider.served import Handler, Served
+from tests.support.docker_provider.served import Handler, Served, Type
 from tests.support.docker_provider.server import Provider
 from tests.support.docker_provider.volume import Volumes
 
@@ -24,8 +25,8 @@ _LARGEST = 400 * 1024 * 1024  # bytes of one message, as Pulumi's own
 _AT_ONCE = 64
 
 
-def served() -> Mapping[str, Served]:
-    """Return the types of resource with what acts on them."""
+def served(log: Callable[[str], None]) -> Mapping[str, Type]:
+    """Return the types of resource with what acts on them; `log` gets the lines of builds."""
     handlers: Mapping[str, Handler] = {
         "container:Container": Containers(),
         "network:Network": Networks(),
@@ -33,20 +34,33 @@ def served() -> Mapping[str, Served]:
         "remoteImage:RemoteImage": RemoteImages(),
         "tag:Tag": Tags(),
     }
-    return {
+    described: Mapping[str, Type] = {
         f"docker:index/{name}": Served(KINDS[f"docker:index/{name}"], handler) for name, handler in handlers.items()
     }
+    return {**described, "docker:index/image:Image": Images(log)}
 
 
-def started(environment: Mapping[str, str]) -> tuple[grpc.Server, Provider, int]:
+def started(environment: Mapping[str, str], log: Callable[[str], None]) -> tuple[grpc.Server, Provider, int]:
     """Start the service on a free port of the loopback interface."""
     limits = [("grpc.max_receive_message_length", _LARGEST), ("grpc.max_send_message_length", _LARGEST)]
     server = grpc.server(ThreadPoolExecutor(max_workers=_AT_ONCE), options=limits)
-    provider = Provider(served(), environment)
+    provider = Provider(served(log), environment)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     return server, provider, port
+
+
+def logging_to(arguments: list[str]) -> Callable[[str], None]:
+    """Return what tells the Pulumi engine a line; its address is the plugin's one argument."""
+    if not arguments:
+        return lambda _: None
+    engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(arguments[0]))
+
+    def log(line: str) -> None:
+        engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line))
+
+    return log
 
 
 def main() -> None:
@@ -55,7 +69,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
     parent = os.getppid()
-    server, provider, port = started(os.environ)
+    server, provider, port = started(os.environ, logging_to(sys.argv[1:]))
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     while not over.wait(0.5):

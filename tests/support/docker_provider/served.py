@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +39,27 @@ class Handler(Protocol):
         """Remove the resource; one that is gone already is no failure."""
 
 
+class Type(Protocol):
+    """A type of resource: what its inputs mean, and what acts on it."""
+
+    @property
+    def handler(self) -> Handler:
+        """Return what acts on it."""
+
+    @property
+    def stable(self) -> Sequence[str]:
+        """Return the inputs that no update changes."""
+
+    def check(self, logical: str, seed: bytes, olds: Properties, news: Properties) -> tuple[Properties, list[Failure]]:
+        """Return the inputs with their defaults, and what is wrong with them."""
+
+    def diff(self, state: Properties, inputs: Properties) -> Difference:
+        """Compare the state with inputs."""
+
+    def preview(self, state: Properties, inputs: Properties) -> Properties:
+        """Return what is known of the state before the inputs are acted on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A type of resource whose inputs are described, and what acts on it."""
@@ -58,6 +80,12 @@ class Served:
         """Return the inputs that no update changes."""
         return sorted(name for name, field in self.kind.inputs.items() if field.replaces)
 
+    def preview(self, state: Properties, inputs: Properties) -> Properties:
+        """Return the planned state, with what only the engine can tell as unknown."""
+        kept = (name for name, field in self.kind.inputs.items() if field.kept)
+        told_later: Properties = dict.fromkeys((*self.kind.outputs, *kept), UNKNOWN) if not state else {}
+        return {**told_later, **planned(self.kind, state, inputs)}
+
 
 def planned(kind: Kind, state: Properties, inputs: Properties) -> Properties:
     """Return the state that an operation is to end in: the inputs, and what is kept where they say nothing."""
@@ -67,13 +95,6 @@ def planned(kind: Kind, state: Properties, inputs: Properties) -> Properties:
         if name in kind.outputs or (name in kind.inputs and kind.inputs[name].kept and absent(inputs.get(name)))
     }
     return {**kept, **plain(inputs)}
-
-
-def preview(served: Served, state: Properties, inputs: Properties) -> Properties:
-    """Return the planned state, with what only the engine can tell as unknown."""
-    kept = (name for name, field in served.kind.inputs.items() if field.kept)
-    told_later: Properties = dict.fromkeys((*served.kind.outputs, *kept), UNKNOWN) if not state else {}
-    return {**told_later, **planned(served.kind, state, inputs)}
 
 
 def reread(inputs: Properties, state: Properties) -> Properties:

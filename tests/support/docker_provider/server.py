@@ -14,7 +14,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 from tests.support.docker_provider.connect import Engines, access
 from tests.support.docker_provider.diff import Difference
 from tests.support.docker_provider.failures import Failed, Unfinished
-from tests.support.docker_provider.served import Served, preview, reread
+from tests.support.docker_provider.served import Type, reread
 from tests.support.docker_provider.values import Properties, properties, struct
 
 VERSION = "5.1.0"
@@ -33,7 +33,7 @@ _KINDS_OF_CHANGE = {
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """The service; `served` are the types of resource, `environment` may name the engine."""
 
-    def __init__(self, served: Mapping[str, Served], environment: Mapping[str, str]) -> None:
+    def __init__(self, served: Mapping[str, Type], environment: Mapping[str, str]) -> None:
         self._served = served
         self._environment = environment
         self._engines = Engines(access({}, environment))
@@ -113,7 +113,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         kind = self._kind(request.urn, context)
         inputs = properties(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=struct(preview(kind, {}, inputs)))
+            return provider_pb2.CreateResponse(properties=struct(kind.preview({}, inputs)))
         made = self._do(context, lambda: kind.handler.create(self._engines.client(), inputs), request.urn)
         return provider_pb2.CreateResponse(id=made.identity, properties=struct(_with_id(made.state, made.identity)))
 
@@ -134,7 +134,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         kind = self._kind(request.urn, context)
         olds, news = properties(request.olds), properties(request.news)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=struct(preview(kind, olds, news)))
+            return provider_pb2.UpdateResponse(properties=struct(kind.preview(olds, news)))
         state = self._do(context, lambda: kind.handler.update(self._engines.client(), request.id, olds, news))
         return provider_pb2.UpdateResponse(properties=struct(_with_id(state, request.id)))
 
@@ -154,7 +154,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Remove what was written for the connections."""
         self._engines.close()
 
-    def _kind(self, urn: str, context: grpc.ServicerContext) -> Served:
+    def _kind(self, urn: str, context: grpc.ServicerContext) -> Type:
         name = urn.split("::")[2].rpartition("$")[2]
         kind = self._served.get(name)
         if kind is None:
@@ -175,6 +175,8 @@ def _with_id(state: Properties, identity: str) -> Properties:
 
 
 def _tops(found: Difference, *, only_replacing: bool = False) -> list[str]:
+    if not found.by_name:
+        return []
     return sorted({change.top for change in found.changes if change.replaces or not only_replacing})
 
 
