@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 
 from crm.backup import Lost
 from crm.driver import Progress
+from crm.errors import CrmhostError
 from crm.plan import Plan
 from crm.recipe import Recipe
 from crmhost import deploy
@@ -258,8 +260,10 @@ class Customer:
         return found
 
     def sweep(self) -> None:
-        """Remove whatever the engine has of the customer, when a test has failed."""
+        """Remove whatever the engine has of the customer, and his site, when a test has failed."""
         there = self.there()
+        with connect(Reach(self.company.engine.url)) as engine, contextlib.suppress(CrmhostError):
+            sites.remove(engine, f"{self.contract}.example")
         with closing(self.company.engine.client()) as client:
             for name in there["containers"]:
                 client.api.remove_container(name, force=True, v=True)
