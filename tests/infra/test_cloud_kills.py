@@ -151,7 +151,7 @@ def gone(customer: Customer) -> None:
 
 def create_and_destroy(company: Company, victim: Victim, at: int) -> Iterator[Row | None]:
     """Kill a first deploy, and the destroy of what it made; None for each that ended before its turn."""
-    customer = company.customer(f"k{victim[0]}{at}")
+    customer = company.customer(f"k{victim[0]}{at}-{company.mark}")
     creating, ending = (Killing(customer, scenario, victim) for scenario in ("create", "destroy"))
     try:
         ended = creating.kill("deploy", "1.0", at)
@@ -168,7 +168,7 @@ def create_and_destroy(company: Company, victim: Victim, at: int) -> Iterator[Ro
 
 def same_schema(company: Company, victim: Victim, at: int) -> Iterator[Row | None]:
     """Kill an upgrade to a release of the same schema, forth and back."""
-    customer = _standing(company, f"ks{victim[0]}")
+    customer = _standing(company, f"ks{victim[0]}-{company.mark}")
     before = customer.notes()
     version = "1.1" if customer.get().startswith("200 ready 1.0") else "1.0"
     killing = Killing(customer, f"same schema {version}", victim)
@@ -180,7 +180,7 @@ def same_schema(company: Company, victim: Victim, at: int) -> Iterator[Row | Non
 
 def other_schema(company: Company, victim: Victim, at: int) -> Iterator[Row | None]:
     """Kill an upgrade to another schema, and the rollback from it."""
-    customer = _standing(company, f"ko{victim[0]}")
+    customer = _standing(company, f"ko{victim[0]}-{company.mark}")
     before = customer.notes()
     there, back = (Killing(customer, scenario, victim) for scenario in ("other schema", "back by backup"))
     ended = there.kill("deploy", "2.0", at)
@@ -243,19 +243,19 @@ def test_the_same_command_again_converges_after_a_kill_at_any_event(
         error.add_note(f"the {victim} was killed at event {at}")
         raise
     finally:
-        for contract in (f"ks{victim[0]}", f"ko{victim[0]}"):
+        for contract in (f"ks{victim[0]}-{hosting.mark}", f"ko{victim[0]}-{hosting.mark}"):
             Customer(hosting, contract).sweep()
 
 
 def test_a_state_that_a_kill_or_a_full_disk_tore_is_planned_for_and_mended(hosting: Company) -> None:
-    customer = hosting.customer("ktorn")
-    state = hosting.fleet.state / "pulumi" / ".state" / ".pulumi" / "stacks" / "crmhost" / "ktorn.json"
+    customer = hosting.customer(f"kt-{hosting.mark}")
+    state = hosting.fleet.state / "pulumi" / ".state" / ".pulumi" / "stacks" / "crmhost" / f"{customer.contract}.json"
     try:
         customer.deploy("1.0")
-        state.with_name("ktorn.json.attrs").write_bytes(b"")  # Pulumi does not write these at one go
+        state.with_name(f"{state.name}.attrs").write_bytes(b"")  # Pulumi does not write these at one go
         assert customer.plan("1.1").changes
         state.write_bytes(state.read_bytes()[:1000])
-        named = [change for change in customer.plan("1.1").changes if change.resource == "stack:ktorn"]
+        named = [change for change in customer.plan("1.1").changes if change.resource == f"stack:{customer.contract}"]
         assert len(named) == 1
         assert "is damaged" in named[0].why
         assert customer.deploy("1.1").did == "deployed"

@@ -25,7 +25,7 @@ LEAST = int(os.environ.get("CRMHOST_LOAD", "1500"))
 @pytest.fixture(scope="module")
 def busy(hosting: Company) -> Iterator[Customer]:
     """Yield a customer in release 1.0, with a note."""
-    customer = hosting.customer("busy")
+    customer = hosting.customer(f"busy-{hosting.mark}")
     customer.deploy("1.0")
     customer.write("before all")
     yield customer
