@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ _REPOSITORY = Path(__file__).parents[2]
 _LAUNCHER = """\
 #!/bin/sh
 # Written by tests/support/provider.py: the stand-in, in the environment of the tests.
-PYTHONPATH='{repository}' exec '{python}' -m tests.support.docker_provider "$@"
+PYTHONPATH={repository} exec {python} -m tests.support.docker_provider "$@"
 """
 
 
@@ -32,7 +33,7 @@ def launcher(folder: Path, repository: Path = _REPOSITORY, python: str = sys.exe
     """Write the stand-in's executable into the folder, for the repository and environment that are named."""
     folder.mkdir(parents=True, exist_ok=True)
     plugin = folder / PLUGIN
-    plugin.write_text(_LAUNCHER.format(repository=repository, python=python))
+    plugin.write_text(_LAUNCHER.format(repository=shlex.quote(str(repository)), python=shlex.quote(python)))
     plugin.chmod(0o755)
     return plugin
 

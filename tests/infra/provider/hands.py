@@ -38,6 +38,7 @@ def _policy(client: docker.DockerClient, identity: str, name: str) -> None:
 _VERBS: Mapping[str, Callable[..., None]] = {
     "stop": lambda client, identity: client.containers.get(identity).stop(timeout=0),
     "start": lambda client, identity: client.containers.get(identity).start(),
+    "exited": lambda client, identity: client.containers.get(identity).wait() and None,
     "pause": lambda client, identity: client.containers.get(identity).pause(),
     "remove": lambda client, identity: client.containers.get(identity).remove(force=True),
     "recreate": _recreate,
