@@ -29,6 +29,9 @@ _AGAIN = {
 }
 
 
+_SAME = "only to a version of the same schema"
+
+
 def explain(recipe: Recipe) -> tuple[Row, ...]:
     """Return (question, answer) rows for people; nothing in them is secret."""
     return (*_facts(recipe), *_deploying(recipe), *_keeping(recipe), ("evidence", recipe.evidence or "none"))
@@ -46,6 +49,8 @@ def _facts(recipe: Recipe) -> tuple[Row, ...]:
         ("suits", _joined(recipe.targets)),
         ("needs", _joined(recipe.needs)),
         ("memory", f"{recipe.memory_mb} MB"),
+        ("limits", _limits(recipe)),
+        ("redis", "one of its own, where the target gives it" if recipe.redis else "none"),
         ("document root", _document_root(recipe)),
         ("writable paths", _joined(f"{{data}}/{folder}" for folder in recipe.folders)),
         ("secrets", _joined(recipe.secrets)),
@@ -75,7 +80,7 @@ def _keeping(recipe: Recipe) -> tuple[Row, ...]:
         ("backup", f"{_joined(kept)}; keys: {_joined(recipe.backup.keys)}"),
         ("schema", _joined(f"{version} needs {recipe.schema(version)}" for version in recipe.versions)),
         ("upgrade path", _joined(f"{old} → {' → '.join(recipe.path(old, newest))}" for old in recipe.versions[:-1])),
-        ("upgrade", "only to a version of the same schema" if upgrade == "none" else f"steps {upgrade}"),
+        ("upgrade", f"steps {upgrade}, between a backup and the gate" if upgrade != "none" else _SAME),
         *_steps(recipe, "upgrade"),
         ("export", "the backup is all of the customer's data, and its keys open it"),
         ("purge", "crmhost destroy removes processes, releases, database and folders"),
@@ -96,11 +101,20 @@ def _runtime(artifact: Artifact) -> str:
 
 def _source(artifact: Artifact) -> str:
     match artifact:
-        case PipLock(lock=lock):
-            packages = sum("==" in line for line in lock.splitlines())
-            return f"virtual environment of {packages} packages pinned by hash"
+        case PipLock(lock=lock, drivers=drivers):
+            more = "".join(f", {_packages(extra)} more for {database}" for database, extra in sorted(drivers.items()))
+            return f"virtual environment of {_packages(lock)} packages pinned by hash{more}"
         case Archive(url=url, sha256=sha256):
             return f"{url} with SHA-256 {sha256}"
+
+
+def _packages(lock: str) -> int:
+    return sum("==" in line for line in lock.splitlines() if not line.startswith((" ", "#")))
+
+
+def _limits(recipe: Recipe) -> str:
+    processes = [f"{process.name}: {process.memory_mb} MB, {process.cpus} CPU" for process in recipe.processes]
+    return "; ".join((*processes, *(f"{job.name}: {job.memory_mb} MB" for job in recipe.jobs)))
 
 
 def _document_root(recipe: Recipe) -> str:

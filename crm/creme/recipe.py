@@ -1,4 +1,4 @@
-"""Creme 2.8 on SQLite, with its unix-socket job broker and gunicorn. docs/recipes/creme.md has times and traps.
+"""Creme on PostgreSQL or SQLite, with its job manager and gunicorn. docs/recipes/creme.md has times and traps.
 
 Everything is run as `python -m …` by the release's own interpreter: the programs in {bin} have the path of their
 environment in their first line, which a kernel cuts when it is long.
@@ -10,12 +10,14 @@ from importlib import resources
 
 from crm.creme.versions import path, schema
 from crm.recipe import (
+    DATABASE_PASSWORD,
     Ask,
     BackupSet,
     Exec,
     File,
     Http,
     Login,
+    Phase,
     PipLock,
     Process,
     Recipe,
@@ -27,6 +29,7 @@ from crm.recipe import (
     Text,
 )
 
+VERSIONS = ("2.7.13", "2.8.6")
 ADMIN_PASSWORD = Secret("admin-password")
 SECRET_KEY = Secret("secret-key")
 
@@ -34,6 +37,11 @@ _SITE_INI = """[site]
 url = {url}
 host = {host}
 db = {db}
+dbhost = {dbhost}
+dbport = {dbport}
+dbname = {dbname}
+dbuser = {dbuser}
+redis = {redis}
 data = {data}
 run = {run}
 language = {language}
@@ -49,8 +57,6 @@ _GUNICORN = (
     "--no-control-socket",  # it would be one for all customers of the account
     "--timeout", "60", "--graceful-timeout", "25",
 )  # fmt: skip
-
-_LAST_MIGRATION = r"tickets\.0017_v2_8__minions_created_n_modified02\.\.\."  # of schema 2.8, in the order of applying
 
 # The default account gone, and somebody who can administer: before `populate` neither is so.
 _ADMIN_SQL = (
@@ -71,30 +77,49 @@ def _python(*words: str | Slotted, stdin: Text = ()) -> Exec:
     return Exec((Slotted("{python}"), *words), stdin=stdin, env={"DJANGO_SETTINGS_MODULE": "site_settings"})
 
 
+def _lock(version: str) -> PipLock:
+    return PipLock(
+        lock=_data(f"requirements-{version}.txt"),
+        build=_data("requirements-build.txt"),
+        python=((3, 10), (3, 15)),
+        drivers={"postgresql": _data("requirements-postgresql.txt")},
+    )
+
+
 def _creme(command: str, *words: str) -> Exec:
     return _python("-m", "creme.manage", command, *words)
 
 
-STEPS = (
-    Step(
-        name="migrate",
-        phase="initialise",
-        ways=(_creme("migrate", "--no-input"),),
+def _migrate(name: str, phase: Phase, summary: str) -> Step:
+    return Step(
+        name=name,
+        phase=phase,
+        ways=(_python("site_migrate.py"),),
         done=Recorded(),
-        ok=rf"\A(?!.*Traceback).*Applying {_LAST_MIGRATION} OK",
+        ok=r"tables of \d+ applications: 0 migrations left\s*\Z",
         again="restore",  # Django may record a migration after its transaction: a kill between them blocks the next run
-        summary="create the tables",
-        timeout=900,
-    ),
-    Step(
-        name="populate",
-        phase="initialise",
+        summary=summary,
+        timeout=3600,
+    )
+
+
+def _populate(name: str, phase: Phase, summary: str) -> Step:
+    return Step(
+        name=name,
+        phase=phase,
         ways=(_creme("creme_populate"),),
         done=Recorded(),
         ok=r"Populate is OK\.",
         again="restore",  # it fills an application's defaults only on the first run, and that need not have ended
-        summary="default data, in the customer's language",
-    ),
+        summary=summary,
+    )
+
+
+STEPS = (
+    _migrate("migrate", "initialise", "create the tables"),
+    _populate("populate", "initialise", "default data, in the customer's language"),
+    _migrate("upgrade-tables", "upgrade", "bring the tables to this version"),
+    _populate("upgrade-data", "upgrade", "default data that is new in this version"),
     Step(
         name="media",
         phase="initialise",
@@ -134,31 +159,27 @@ RECIPE = Recipe(
     title="Creme CRM",
     licence="AGPL-3.0-or-later",
     may_host="yes; users of a changed Creme must be offered its source (AGPL, section 13)",
-    versions=("2.8.6",),
-    targets=("webhost", "lan"),
+    versions=VERSIONS,
+    targets=("webhost", "lan", "cloud"),
     needs=("ssh", "daemon"),
     memory_mb=1024,  # 380 MB at rest; eight system jobs at once at each full hour
-    databases=("sqlite",),
-    artifacts={
-        "2.8.6": PipLock(
-            lock=_data("requirements-2.8.6.txt"),
-            build=_data("requirements-build.txt"),
-            python=((3, 10), (3, 15)),
-        )
-    },
+    databases=("sqlite", "postgresql"),
+    artifacts={version: _lock(version) for version in VERSIONS},
     files=(
         File("site.ini", (Slotted(_SITE_INI),)),
         File("secret-key", (SECRET_KEY,)),
+        File("database-password", (DATABASE_PASSWORD,), only=("postgresql",)),
         _file("site_settings.py"),
         _file("site_wsgi.py"),
+        _file("site_migrate.py"),
         _file("site_admin.py"),
     ),
     folders=("upload",),
     secrets=(ADMIN_PASSWORD.name, SECRET_KEY.name),
     steps=STEPS,
     processes=(
-        Process("web", _python("-m", "gunicorn", *_GUNICORN, "site_wsgi:application"), stop=30),
-        Process("jobs", _creme("creme_job_manager"), stop=30),
+        Process("web", _python("-m", "gunicorn", *_GUNICORN, "site_wsgi:application"), stop=30, memory_mb=512),
+        Process("jobs", _creme("creme_job_manager"), stop=30, memory_mb=1024),
     ),
     jobs=(),
     live=Ask(Http("GET", "/"), r"^302 "),
@@ -169,7 +190,7 @@ RECIPE = Recipe(
     login=Login(
         path="/creme_login/",
         form={"username": (Slotted("{admin}"),), "password": (ADMIN_PASSWORD,)},
-        success=r'^200 .*href="/creme_logout"',
+        success=r'^200 .*(href|action)="/creme_logout"',  # a link in 2.8, a form in 2.7
         failure=r'^200 .*class="errorlist nonfield"',
         default_accounts=(("root", "root"),),
     ),
@@ -177,6 +198,7 @@ RECIPE = Recipe(
     schema=schema,
     path=path,
     seed=("language", "timezone"),
+    redis=True,
     evidence=(
         "run: all of it with Python 3.11 on SQLite (installation, steps, login, refusal of root/root, static files, job"
         " manager, lost database, a copied database under another key); the steps with 3.13; the lock with 3.10 and"

@@ -47,7 +47,7 @@ def test_explain_says_how_a_step_that_was_interrupted_goes_on() -> None:
         "when it was interrupted, the database goes back to what it was before"
     )
     assert rows["admin: register"].endswith("when it was interrupted, a person decides")
-    assert rows["upgrade"] == "steps upgrade"
+    assert rows["upgrade"] == "steps upgrade, between a backup and the gate"
     assert rows["default accounts"] == "refused: root"
 
 

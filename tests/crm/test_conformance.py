@@ -13,6 +13,9 @@ from crm.catalogue import all_recipes, explain
 from crm.errors import Refused
 from crm.plan import Release, Want
 from crm.recipe import DATABASE_PASSWORD, Arg, Ask, Exec, File, Http, PipLock, Recipe, Secret, Slotted, Sql, Step
+from infra.release import SECRETS, place
+from infra.release import release_of as infra_release_of
+from infra.settings import Images
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.release import release_of
 from playbooks.webhost.slots import values
@@ -25,8 +28,8 @@ CONTRACT_SLOTS = {
 }  # fmt: skip
 QUESTIONS = {
     "id", "versions", "licence", "may be hosted for others", "runtime", "databases", "suits", "needs", "memory",
-    "document root", "writable paths", "secrets", "fetch", "configuration", "processes", "is it alive",
-    "does it reach its database", "active users", "backup", "upgrade path", "upgrade", "export", "purge",
+    "limits", "redis", "document root", "writable paths", "secrets", "fetch", "configuration", "processes",
+    "is it alive", "does it reach its database", "active users", "backup", "upgrade path", "upgrade", "export", "purge",
 }  # fmt: skip
 """The table at the end of the facts that the catalogue was made from; the steps have rows of their own."""
 
@@ -169,6 +172,18 @@ def test_one_process_is_the_web_and_names_are_unique(recipe: Recipe) -> None:
     assert any(isinstance(arg, Slotted) and "listen" in arg.slots() for arg in web.run.argv)
     assert all(0 < process.stop <= 60 for process in recipe.processes)
     assert all(job.every >= 1 for job in recipe.jobs)
+    taken = {"db", "redis", "cron", "files", "run", "data", "lock", "journal", "step", "ask", "network"}
+    assert not taken & set(names)  # what else has a name of its own on a Docker host
+
+
+def test_the_cloud_can_place_every_version(recipe: Recipe) -> None:
+    images = Images("python", "postgresql", "redis", "caddy")
+    secrets = dict.fromkeys((*recipe.secrets, *SECRETS), "made up")
+    for version in recipe.versions if "cloud" in recipe.targets else ():
+        want = Want("acme", recipe, version, CONTRACT_SLOTS, secrets)
+        placed = place(want, infra_release_of(want, images), "sha256:image", "a")
+        assert all(runs.limits.memory_mb <= 2 * recipe.memory_mb for runs in placed.processes)
+        assert placed.health[-1] == recipe.ready.expect
 
 
 def test_paths_stay_in_their_folders(recipe: Recipe) -> None:
