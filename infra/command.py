@@ -1,4 +1,4 @@
-"""The `pulumi` program with an end: what takes too long is interrupted so that it saves its state, and killed at last."""
+"""The `pulumi` program with an end: what takes too long is interrupted, saves its state, and is killed at last."""
 
 from __future__ import annotations
 

@@ -52,10 +52,20 @@ def explain(texts: Sequence[str], where: Where) -> CrmhostError:
 
 def telling(texts: Sequence[str]) -> str:
     """Return the line that says what happened, without what surrounds it."""
+    daemon = re.search(r"Error response from daemon: (.+)", "\n".join(texts))
+    if daemon is not None:
+        return re.sub(r": provider=docker@\S+$", "", daemon[1])[:_LONGEST]
     lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
     told = [_PREFIX.sub("", line) for line in lines if not _NOISE.search(line)]
     told = [line for line in told if line and not line.startswith("code: ")]
     return (told[0] if told else "without a word")[:_LONGEST]
+
+
+def _killed(found: re.Match[str], where: Where) -> CrmhostError:
+    return HostError(
+        f"{where.stack}: pulumi was killed in the middle of its work (signal {found[1]})",
+        "The same command again mends what it left and goes on; see whether this machine ran out of memory.",
+    )
 
 
 def _passphrase(_: re.Match[str], where: Where) -> CrmhostError:
@@ -153,6 +163,13 @@ def _no_subnet(_: re.Match[str], where: Where) -> CrmhostError:
     )
 
 
+def _two_networks(found: re.Match[str], where: Where) -> CrmhostError:
+    return HostError(
+        f"{where.reach.url}: there are two networks called {found['name']}",
+        f"Remove the one that nothing is on: {where.docker} network ls, then network rm ID",
+    )
+
+
 def _no_edge(found: re.Match[str], where: Where) -> CrmhostError:
     return HostError(
         f"{where.reach.url}: the network {found['name']} is missing",
@@ -187,6 +204,7 @@ def _files(found: re.Match[str], where: Where) -> CrmhostError:
 _RULES: tuple[tuple[re.Pattern[str], _Answer], ...] = tuple(
     (re.compile(pattern, re.DOTALL if "(?s)" in pattern else 0), answer)
     for pattern, answer in (
+        (r"(?m)^\s*code: -(\d+)$", _killed),
         (r"incorrect passphrase", _passphrase),
         (r"passphrase must be set", _no_passphrase),
         (r"failed to load checkpoint.*(unexpected end of JSON|invalid character|cannot unmarshal|: EOF)", _torn),
@@ -206,6 +224,7 @@ _RULES: tuple[tuple[re.Pattern[str], _Answer], ...] = tuple(
         (r"network with name (?P<name>\S+) already exists", _network),
         (r"could not find an available, non-overlapping IPv4 address pool|all predefined address pools", _no_subnet),
         (r"network (?P<name>crmhost-edge) not found", _no_edge),
+        (r"network (?P<name>\S+) is ambiguous", _two_networks),
         (r"remove (?P<name>\S+): volume is in use", _volume),
         (r"no space left on device", _disk),
         (r"::(?P<name>[^:\"' ]+)\"? cannot be deleted", _protected),

@@ -52,7 +52,7 @@ def end_plugins(folder: Path) -> int:
 
     Ours is one that works in the folder, which only this stack uses, and whose parent is no `pulumi`.
     """
-    found = list(_plugins(folder))
+    found = list(plugins(folder))
     for process in found:
         with contextlib.suppress(psutil.Error):
             process.terminate()
@@ -60,7 +60,8 @@ def end_plugins(folder: Path) -> int:
     return len(found)
 
 
-def _plugins(folder: Path) -> Iterator[psutil.Process]:
+def plugins(folder: Path) -> Iterator[psutil.Process]:
+    """Yield the plugins of this stack that no `pulumi` is the parent of."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             named = [Path(word).name for word in process.cmdline()[:2]]

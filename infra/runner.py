@@ -6,6 +6,7 @@ is an argument of a process or in a log: the passphrase is in the environment of
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import grpc
 import psutil
 from pulumi.automation import LocalWorkspace, OutputMap, Stack, UpdateSummary
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
@@ -122,7 +124,11 @@ class Runner:
         try:
             with self._asking(watcher):
                 self._stack().preview(
-                    program=program, on_event=watcher, color="never", parallel=self._parallel, refresh=refresh
+                    program=outlasting(program),
+                    on_event=watcher,
+                    color="never",
+                    parallel=self._parallel,
+                    refresh=refresh,
                 )
         except CrmhostError:
             if not watcher.only_protected:
@@ -142,7 +148,7 @@ class Runner:
         watcher = Watcher(progress)
         with self._asking(watcher):
             self._stack(timeout).up(
-                program=program,
+                program=outlasting(program),
                 on_event=watcher,
                 color="never",
                 parallel=self._parallel,
@@ -156,7 +162,7 @@ class Runner:
         watcher = Watcher(progress, phase="recover")
         with self._asking(watcher):
             self._stack().refresh(
-                program=program,
+                program=outlasting(program),
                 run_program=True,
                 on_event=watcher,
                 color="never",
@@ -259,6 +265,28 @@ class _Quiet(Stack):
     def info(self, show_secrets: bool = True) -> UpdateSummary:  # noqa: ARG002, FBT001, FBT002 -- the base's signature
         """Return that something was done."""
         return UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
+
+
+def outlasting(program: Program) -> Program:
+    """Return the program so that it ends, and ends whole, when the engine has gone before it.
+
+    The SDK stops its event loop then, in the middle of a coroutine that the garbage collector finds later and
+    complains of with a traceback; here the coroutine is cancelled, so that it runs to its end.
+    """
+
+    def run() -> None:
+        running = asyncio.current_task()
+
+        def heard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            if running is not None and isinstance(context.get("exception"), grpc.RpcError):
+                running.cancel()
+            else:
+                loop.default_exception_handler(context)
+
+        asyncio.get_running_loop().set_exception_handler(heard)
+        program()
+
+    return run
 
 
 def handed_on(environment: Mapping[str, str]) -> dict[str, str]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import docker
 import pytest
 
 from crm.plan import Event, Release
 from infra import naming
+from infra.backend import StateFiles, files_of
 from infra.engine.reach import Reach
 from infra.rollout import PASSWORD, SUPERUSER_PASSWORD, Limits, Placed, Rollout, Runs, Service, Slot, UploadFile
 from infra.settings import HostSettings
@@ -23,8 +24,8 @@ from infra.settings import Images as HostImages
 from infra.stack import Access, Stack
 from infra.toolchain import Toolchain
 from tests.support.engine import Engine
-from tests.support.exclusive import exclusively
 from tests.support.images import Images
+from tests.support.ingress import SharedIngress
 
 PASSPHRASE = "a passphrase that nobody thought up: 8c1f02b7"  # noqa: S105
 SECRET = "correct-horse-battery-staple"  # noqa: S105 -- in every secret of a test's stack, to be looked for
@@ -62,6 +63,7 @@ class Customer:
     """One stack of a customer who exists for one test."""
 
     contract: str
+    fleet: Path
     settings: HostSettings
     access: Access
     client: docker.DockerClient
@@ -70,6 +72,13 @@ class Customer:
     def stack(self) -> Stack:
         """Return the stack as a new process of crmhost's would have it."""
         return Stack(self.access, self.contract, self.settings)
+
+    @property
+    def files(self) -> StateFiles:
+        """Return where Pulumi keeps the stack's state."""
+        found = files_of(self.access.backend, self.contract)
+        assert found is not None
+        return found
 
     def release(self, version: str, digit: str, slot: Slot, **changes: object) -> Placed:
         """Return a release of a web page and a job that only sleeps."""
@@ -121,6 +130,13 @@ class Customer:
         assert code == 0, printed
         return printed.decode()
 
+    def said(self, container: str, *argv: str) -> str | None:
+        """Run a program in a container and return what it prints; None where it fails or cannot run yet."""
+        try:
+            return self.say(container, *argv)
+        except (AssertionError, docker.errors.APIError):
+            return None
+
     def sweep(self) -> None:
         """Remove everything of this customer from the engine."""
         for name in self.containers():
@@ -150,34 +166,42 @@ def customer(
         pulumi=pulumi,
         environment=environment,
     )
-    return Customer(contract, settings, access, client)
+    return Customer(contract, folder, settings, access, client)
+
+
+Make: TypeAlias = Callable[[], Customer]
 
 
 @pytest.fixture(scope="session")
-def edge(engine: Engine) -> None:
-    """Let the network be there that a host's own stack makes, for tests that have no ingress."""
-    with exclusively("edge"), closing(engine.client()) as client:
-        if not client.api.networks(names=[f"^{naming.EDGE}$"]):
-            client.api.create_network(naming.EDGE, labels={naming.LABEL_ROLE: "edge"}, check_duplicate=True)
-
-
-@pytest.fixture
-def acme(  # noqa: PLR0917 -- fixtures
+def new_customer(
     engine: Engine,
     images: Images,
     toolchain: Toolchain,
     provider_path: Path,
-    edge: None,  # noqa: ARG001 -- wanted for what it makes
-    docker_client: docker.DockerClient,
-    tmp_path: Path,
-) -> Iterator[Customer]:
-    """Yield a customer without a stack, and remove whatever came of him."""
+    ingress: SharedIngress,  # noqa: ARG001 -- wanted for the network that it makes
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Make]:
+    """Yield what makes a customer without a stack, in a fleet of his own; what came of them is removed at the end."""
     environment = {**os.environ, "PATH": f"{provider_path}{os.pathsep}{os.environ['PATH']}"}
-    one = customer(docker_client, engine.url, images, tmp_path, environment, toolchain.folder)
-    try:
-        yield one
-    finally:
-        one.sweep()
+    made: list[Customer] = []
+    with closing(engine.client()) as client:
+
+        def make() -> Customer:
+            folder = tmp_path_factory.mktemp("fleet")
+            made.append(customer(client, engine.url, images, folder, environment, toolchain.folder))
+            return made[-1]
+
+        yield make
+        for one in made:
+            one.sweep()
+
+
+@pytest.fixture
+def acme(new_customer: Make) -> Iterator[Customer]:
+    """Yield a customer without a stack, and remove whatever came of him."""
+    one = new_customer()
+    yield one
+    one.sweep()
 
 
 def silent(_: Event) -> None:
