@@ -277,5 +277,3 @@ class Customer:
                 client.api.remove_volume(name, force=True)
             for name in there["networks"]:
                 client.api.remove_network(name)
-        with connect(Reach(self.company.engine.url)) as host:
-            sites.remove(host, f"{self.contract}.example")
