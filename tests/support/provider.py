@@ -92,7 +92,7 @@ class Provider:
         with _answers():
             response = self._stub.Check(request)
         if response.failures:
-            said = "; ".join(f"{one.property}: {one.reason}" for one in response.failures)
+            said = "\n".join(one.reason for one in response.failures)
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, said, None)
         return properties(response.inputs)
 

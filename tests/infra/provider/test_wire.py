@@ -1,8 +1,10 @@
 """What the docker provider does with one resource, case by case, on a real engine; the stand-in or upstream's.
 
-A case: `says`, `resource`, `given` (the first inputs, created at once), `with` (containers, networks and volumes made
-by hand before), and either `plans` (each from the same state) or `steps`.
+A case: `says`, `resource`, and either `checks`, or `given` (the first inputs), `with` (networks, volumes, taken ports and
+names of images that exist before), and either `plans` (each from the same state, after a create) or `steps`.
 
+A check: `set` (the inputs), `before` (those of an earlier program), and what is found: `adds` (inputs with their
+defaults), `invents` (a pattern of the name) or `fails` (the text).
 A plan: `set` (inputs that change; null drops one), `is` (same, update, replace) and `by` (the inputs that differ).
 A step begins with one of `up` (the changed inputs, kept from here on; null drops one), `refresh` (same, gone or the
 inputs that differ), `hand` (what somebody does to the container with docker) or `delete`; then may follow `is`, `by`,
@@ -24,6 +26,7 @@ from ruamel.yaml import YAML
 
 from tests.infra.provider.bench import Bench, filled
 from tests.infra.provider.hands import by_hand, made_before
+from tests.support.docker_provider.served import plain
 from tests.support.docker_provider.values import Properties
 from tests.support.engine import Engine
 from tests.support.provider import Answer, Provider, Refused, asking
@@ -31,7 +34,8 @@ from tests.support.provider import Answer, Provider, Refused, asking
 pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parent / "cases" / "wire"
-CASES = sorted(FOLDER.glob("*/*.yaml"))
+CHECKS = sorted(FOLDER.glob("check/*.yaml"))
+CASES = sorted({*FOLDER.glob("*/*.yaml")} - {*CHECKS})
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,21 @@ def test_a_case_goes_as_written(
     for number, step in enumerate(case.get("steps") or []):
         given = taken(bench, given, step, f"step {number}: {step}")
     bench.delete()
+
+
+@pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.stem)
+def test_inputs_are_checked_as_written(path: Path, provider: Provider) -> None:
+    case = YAML(typ="safe").load(path)
+    for check in case["checks"]:
+        if "fails" in check:
+            with pytest.raises(Refused, match=re.escape(check["fails"])):
+                provider.check(case["resource"], check["set"])
+            continue
+        found = provider.check(case["resource"], check["set"], check.get("before"))
+        if "adds" in check:
+            assert plain(found) == {**plain(found), **check["set"], **check["adds"]}
+        if "invents" in check:
+            assert re.fullmatch(check["invents"], str(found["name"]))
 
 
 def changed(given: Properties, changes: Properties) -> Properties:

@@ -14,7 +14,6 @@ from pathlib import Path
 from docker.api.client import APIClient
 from docker.utils.build import exclude_paths
 
-from tests.support.docker_provider.check import Failure
 from tests.support.docker_provider.connect import told
 from tests.support.docker_provider.diff import Change, Difference
 from tests.support.docker_provider.failures import Failed
@@ -35,7 +34,7 @@ class Images:
         self.handler = self
         self._log = log
 
-    def check(self, logical: str, seed: bytes, olds: Properties, news: Properties) -> tuple[Properties, list[Failure]]:
+    def check(self, logical: str, seed: bytes, olds: Properties, news: Properties) -> tuple[Properties, list[str]]:
         """Return the inputs with their defaults and the digest of what is built from."""
         del logical, seed, olds
         build = group(news, "build")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from tests.support.docker_provider.schema import Field, Kind, fixed, nested
 
 _LABELS = nested("bag", label=fixed("text", required=True), value=fixed("text", required=True))
-_SPAN = Field("text", default="0s", pattern=r"(0|([0-9.]+(ns|us|µs|ms|s|m|h))+)")
+_PROPAGATION = "^(private|rprivate|shared|rshared|slave|rslave)$"
+_SPAN = Field("text", default="0s", pattern=r"^(0|([0-9.]+(ns|us|µs|ms|s|m|h))+)$", otherwise="is not a valid duration")
 
 _HEALTHCHECK = Field(
     "object",
@@ -18,17 +19,19 @@ _HEALTHCHECK = Field(
         "timeout": _SPAN,
         "startPeriod": _SPAN,
         "startInterval": _SPAN,
-        "retries": Field("whole"),
+        "retries": Field("whole", least=0),
     },
 )
 
 _MOUNTS = nested(
     "bag",
     target=Field("text", required=True),
-    type=Field("text", required=True, pattern="bind|volume|tmpfs"),
+    type=Field("text", required=True, pattern="^(bind|volume|tmpfs)$"),
     source=Field("text"),
     readOnly=Field("flag"),
-    bindOptions=Field("object", fields={"propagation": Field("text", pattern="r?(private|shared|slave)")}),
+    bindOptions=Field(
+        "object", fields={"propagation": Field("text", pattern="^(private|rprivate|shared|rshared|slave|rslave)$")}
+    ),
     volumeOptions=Field(
         "object",
         fields={
@@ -60,7 +63,7 @@ _UPLOADS = nested(
     content=fixed("text"),
     contentBase64=fixed("text"),
     executable=fixed("flag"),
-    permissions=Field("text", replaces=True, pattern="0[0-7]{3}"),
+    permissions=Field("text", replaces=True, pattern="^0[0-7]{3}$"),
     source=fixed("text"),
     sourceHash=fixed("text"),
 )
@@ -77,10 +80,10 @@ _VOLUMES = nested(
     "bag",
     containerPath=fixed("text"),
     fromContainer=fixed("text"),
-    hostPath=fixed("text"),
+    hostPath=Field("text", replaces=True, pattern="^/", otherwise="must be an absolute path"),
     volumeName=fixed("text"),
     readOnly=fixed("flag"),
-    selinuxRelabel=Field("text", replaces=True, pattern="z|Z"),
+    selinuxRelabel=Field("text", replaces=True, pattern="^(z|Z)$"),
 )
 
 _CONTAINER: dict[str, Field] = {
@@ -120,21 +123,21 @@ _CONTAINER: dict[str, Field] = {
     "platform": fixed("text", kept=True),
     "sysctls": fixed("table"),
     "storageOpts": fixed("table"),
-    "shmSize": fixed("whole", kept=True),
+    "shmSize": Field("whole", replaces=True, kept=True, least=0),
     "ulimits": nested(
         "bag",
         name=fixed("text", required=True),
         soft=fixed("whole", required=True),
         hard=fixed("whole", required=True),
     ),
-    "memory": Field("whole"),
-    "memorySwap": Field("whole"),
-    "memoryReservation": Field("whole"),
+    "memory": Field("whole", least=0),
+    "memorySwap": Field("whole", least=-1),
+    "memoryReservation": Field("whole", least=0),
     "cpus": fixed("text"),
-    "cpuShares": Field("whole"),
-    "cpuSet": Field("text", pattern=r"\d+([,-]\d+)*"),
-    "cpuPeriod": Field("whole"),
-    "cpuQuota": Field("whole"),
+    "cpuShares": Field("whole", least=0),
+    "cpuSet": Field("text", pattern=r"^\d+([,-]\d+)*$"),
+    "cpuPeriod": Field("whole", least=0),
+    "cpuQuota": Field("whole", least=0),
     "logDriver": fixed("text", kept=True),
     "logOpts": fixed("table"),
     "tty": fixed("flag"),
@@ -143,7 +146,7 @@ _CONTAINER: dict[str, Field] = {
     "healthcheck": _HEALTHCHECK,
     "stopSignal": fixed("text", kept=True),
     "stopTimeout": fixed("whole", kept=True),
-    "restart": Field("text", default="no", pattern="no|on-failure|always|unless-stopped"),
+    "restart": Field("text", default="no", pattern="^(no|on-failure|always|unless-stopped)$"),
     "maxRetryCount": Field("whole"),
     "rm": Field("flag"),
     "start": Field("flag", default=True),

@@ -18,6 +18,7 @@ class Field:
 
     `replaces`: another value cannot be had without another resource. `kept`: what the engine or an earlier program
     put there stays when the program says nothing. `default`: what the program means when it says nothing.
+    `pattern`: what a text must match, and `otherwise` what is said of one that does not; `least`: the smallest number.
     """
 
     shape: Shape
@@ -26,6 +27,8 @@ class Field:
     required: bool = False
     default: Value = None
     pattern: str | None = None
+    otherwise: str = ""
+    least: int | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
 
 

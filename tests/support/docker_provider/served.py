@@ -9,7 +9,7 @@ from typing import Protocol
 from docker.api.client import APIClient
 
 from tests.support.docker_provider import check, diff
-from tests.support.docker_provider.check import DEFAULTS, Failure
+from tests.support.docker_provider.check import DEFAULTS
 from tests.support.docker_provider.diff import Difference
 from tests.support.docker_provider.schema import Kind
 from tests.support.docker_provider.values import UNKNOWN, Properties, Value, absent
@@ -50,7 +50,7 @@ class Type(Protocol):
     def stable(self) -> Sequence[str]:
         """Return the inputs that no update changes."""
 
-    def check(self, logical: str, seed: bytes, olds: Properties, news: Properties) -> tuple[Properties, list[Failure]]:
+    def check(self, logical: str, seed: bytes, olds: Properties, news: Properties) -> tuple[Properties, list[str]]:
         """Return the inputs with their defaults, and what is wrong with them."""
 
     def diff(self, state: Properties, inputs: Properties) -> Difference:
@@ -67,7 +67,7 @@ class Served:
     kind: Kind
     handler: Handler
 
-    def check(self, logical: str, seed: bytes, olds: Properties, news: Properties) -> tuple[Properties, list[Failure]]:
+    def check(self, logical: str, seed: bytes, olds: Properties, news: Properties) -> tuple[Properties, list[str]]:
         """Return the inputs with their defaults, and what is wrong with them."""
         return check.check(self.kind, logical, seed, olds, news)
 

@@ -89,7 +89,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             _abort(context, failure)
         return provider_pb2.CheckResponse(
             inputs=struct(inputs),
-            failures=[provider_pb2.CheckFailure(property=one.property, reason=one.reason) for one in failures],
+            failures=[provider_pb2.CheckFailure(reason=one) for one in failures],
         )
 
     def Diff(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:  # noqa: N802
