@@ -32,7 +32,7 @@ class Customer:
             ("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database),
             stdin="\n".join(("SET ROLE crm;", *statements)).encode(),
             user="postgres",
-            timeout=60,
+            timeout=240,
         )
         assert output.code == 0, output.text
         return output.said
@@ -51,7 +51,7 @@ class Customer:
             naming.labels(self.contract, "look"),
             binds=(Bind(naming.data(self.contract), naming.DATA_FOLDER),),
         )
-        output = self.engine.run(spec, stdin=stdin, timeout=60)
+        output = self.engine.run(spec, stdin=stdin, timeout=240)
         assert output.code == 0, output.text
         return output.said
 
@@ -96,8 +96,8 @@ def _start(engine: Engine, contract: str, image: str) -> None:
         user="0:0",
         capabilities=("CAP_CHOWN",),
     )
-    assert engine.run(own, timeout=60).code == 0
-    assert engine.run(_other(own, ("chown", f"{naming.UID}:{naming.UID}", "/data")), timeout=60).code == 0
+    assert engine.run(own, timeout=240).code == 0
+    assert engine.run(_other(own, ("chown", f"{naming.UID}:{naming.UID}", "/data")), timeout=240).code == 0
     client = engine.client
     client.create_container(
         image,
@@ -124,12 +124,12 @@ def _other(spec: OneShot, argv: tuple[str, ...]) -> OneShot:
 
 def _wait(engine: Engine, name: str) -> None:
     argv = ("psql", "-XAtq", "-U", "postgres", "-d", naming.DATABASE_NAME, "-c", "SELECT 1")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while True:
         seen = engine.container(name)
         assert seen is not None
         assert seen.running, engine.logs(name, 50).decode(errors="replace")
-        if engine.execute(name, argv, user="postgres", timeout=30).code == 0:
+        if engine.execute(name, argv, user="postgres", timeout=120).code == 0:
             return
         assert time.monotonic() < until, engine.logs(name, 50).decode(errors="replace")
         time.sleep(0.2)
