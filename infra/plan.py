@@ -144,7 +144,7 @@ def check(survey: Survey) -> None:
     if survey.due is not None and survey.due.restore is not None and crossing is None:
         raise Refused(
             f"{contract}: {survey.due.restore}, and may only be run on a restored backup",
-            f"Restore one: crmhost backup list {contract}, crmhost restore {contract} --backup ID; then deploy again.",
+            f"Restore one: crmhost backup {contract} list, crmhost restore {contract} --backup ID; then deploy again.",
         )
 
 
