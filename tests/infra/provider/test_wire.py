@@ -1,7 +1,7 @@
 """What the docker provider does with one resource, case by case, on a real engine; the stand-in or upstream's.
 
-A case: `says`, `resource`, and either `checks`, or `given` (the first inputs), `with` (networks, volumes, taken ports and
-names of images that exist before), and either `plans` (each from the same state, after a create) or `steps`.
+A case: `says`, `resource`, and either `checks`, or `given` (the first inputs), `with` (networks, volumes, taken ports
+and names of images that exist before), and either `plans` (each from the same state, after a create) or `steps`.
 
 A check: `set` (the inputs), `before` (those of an earlier program), and what is found: `adds` (inputs with their
 defaults), `invents` (a pattern of the name) or `fails` (the text).

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from docker.api.client import APIClient
@@ -18,7 +18,7 @@ from tests.support.docker_provider.connect import told
 from tests.support.docker_provider.diff import Change, Difference
 from tests.support.docker_provider.failures import Failed
 from tests.support.docker_provider.image import inspected
-from tests.support.docker_provider.served import Made
+from tests.support.docker_provider.served import Log, Made
 from tests.support.docker_provider.values import Properties, Value, flag, group, table, text, texts
 
 INPUTS = "__inputs"
@@ -30,7 +30,7 @@ class Images:
 
     stable: tuple[str, ...] = ()
 
-    def __init__(self, log: Callable[[str], None]) -> None:
+    def __init__(self, log: Log) -> None:
         self.handler = self
         self._log = log
 
@@ -118,7 +118,7 @@ class Images:
         if line.get("error"):
             raise Failed(f"error reading build output: {line['error']}")
         if said := str(line.get("stream") or "").strip():
-            self._log(said)
+            self._log("info", said)
 
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from tests.support.docker_provider.container_spec import MIB, Body, body, refuse
 from tests.support.docker_provider.failures import Failed, Unfinished
 from tests.support.docker_provider.image import local_image
 from tests.support.docker_provider.kinds import KINDS
-from tests.support.docker_provider.served import Made, plain, planned
+from tests.support.docker_provider.served import Log, Made, plain, planned
 from tests.support.docker_provider.uploads import packed
 from tests.support.docker_provider.values import Properties, absent, flag, rows, text, texts, whole
 
@@ -28,7 +29,10 @@ _NO_HEALTHCHECK = (
 
 
 class Containers:
-    """The resource `Container`."""
+    """The resource `Container`; `log` gets all that the engine says of one, its environment included, as upstream's."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
 
     def create(self, engine: APIClient, inputs: Properties) -> Made:
         """Create, connect, fill and start; what fails after the first of these leaves the container there."""
@@ -51,9 +55,11 @@ class Containers:
     def read(self, engine: APIClient, identity: str, state: Properties) -> tuple[str, Properties] | None:
         """Return the state, None when the container is gone."""
         try:
-            return identity, container_read.state(state, engine.inspect_container(identity))
+            found = engine.inspect_container(identity)
         except NotFound:
             return None
+        self._log("debug", f"[DEBUG] Docker container inspect from stateFunc: {json.dumps(found, indent=1)}")
+        return identity, container_read.state(state, found)
 
     def update(self, engine: APIClient, identity: str, state: Properties, inputs: Properties) -> Properties:
         """Start a stopped container and change what can be changed in place; the rest only enters the state."""

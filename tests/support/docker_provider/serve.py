@@ -6,8 +6,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Literal
 
 import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
@@ -17,7 +19,7 @@ from tests.support.docker_provider.container import Containers
 from tests.support.docker_provider.image import RemoteImages, Tags
 from tests.support.docker_provider.kinds import KINDS
 from tests.support.docker_provider.network import Networks
-from tests.support.docker_provider.served import Handler, Served, Type
+from tests.support.docker_provider.served import Handler, Log, Served, Type
 from tests.support.docker_provider.server import Provider
 from tests.support.docker_provider.volume import Volumes
 
@@ -25,10 +27,10 @@ _LARGEST = 400 * 1024 * 1024  # bytes of one message, as Pulumi's own
 _AT_ONCE = 64
 
 
-def served(log: Callable[[str], None]) -> Mapping[str, Type]:
-    """Return the types of resource with what acts on them; `log` gets the lines of builds."""
+def served(log: Log) -> Mapping[str, Type]:
+    """Return the types of resource with what acts on them; `log` gets what upstream tells Pulumi besides."""
     handlers: Mapping[str, Handler] = {
-        "container:Container": Containers(),
+        "container:Container": Containers(log),
         "network:Network": Networks(),
         "volume:Volume": Volumes(),
         "remoteImage:RemoteImage": RemoteImages(),
@@ -40,7 +42,7 @@ def served(log: Callable[[str], None]) -> Mapping[str, Type]:
     return {**described, "docker:index/image:Image": Images(log)}
 
 
-def started(environment: Mapping[str, str], log: Callable[[str], None]) -> tuple[grpc.Server, Provider, int]:
+def started(environment: Mapping[str, str], log: Log) -> tuple[grpc.Server, Provider, int]:
     """Start the service on a free port of the loopback interface."""
     limits = [("grpc.max_receive_message_length", _LARGEST), ("grpc.max_send_message_length", _LARGEST)]
     server = grpc.server(ThreadPoolExecutor(max_workers=_AT_ONCE), options=limits)
@@ -51,14 +53,16 @@ def started(environment: Mapping[str, str], log: Callable[[str], None]) -> tuple
     return server, provider, port
 
 
-def logging_to(arguments: list[str]) -> Callable[[str], None]:
+def logging_to(arguments: list[str]) -> Log:
     """Return what tells the Pulumi engine a line; its address is the plugin's one argument."""
     if not arguments:
-        return lambda _: None
+        return lambda _, __: None
     engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(arguments[0]))
 
-    def log(line: str) -> None:
-        engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line))
+    def log(level: Literal["debug", "info"], line: str) -> None:
+        severity = engine_pb2.DEBUG if level == "debug" else engine_pb2.INFO
+        with suppress(grpc.RpcError):  # nobody listens any more
+            engine.Log(engine_pb2.LogRequest(severity=severity, message=line))
 
     return log
 

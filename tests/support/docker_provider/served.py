@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from docker.api.client import APIClient
 
@@ -21,6 +21,10 @@ class Made:
 
     identity: str
     state: Properties
+
+
+Log: TypeAlias = Callable[[Literal["debug", "info"], str], None]
+"""Tells the Pulumi engine a line."""
 
 
 class Handler(Protocol):
