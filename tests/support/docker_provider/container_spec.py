@@ -17,18 +17,18 @@ MIB = 1024 * 1024
 
 def refuse(inputs: Properties, version: str) -> None:
     """Raise Failed for inputs that upstream refuses by itself, or that an engine of that API version has not."""
-    if parts(version) < (1, 44) and nanoseconds(text(group(inputs, "healthcheck"), "startInterval")):
+    if _version(version) < (1, 44) and nanoseconds(text(group(inputs, "healthcheck"), "startInterval")):
         raise Failed(
             'Unable to create container: "specify health-check start interval" requires API version 1.44, '
             f"but the Docker daemon API version is {version}"
         )
-    if parts(version) < (1, 45) and any(row.get("volumeOptions") for row in rows(inputs, "mounts")):
+    if _version(version) < (1, 45) and any(row.get("volumeOptions") for row in rows(inputs, "mounts")):
         raise Failed("Setting VolumeOptions.Subpath requires docker version 1.45 or higher")
     if "" in texts(inputs, "command"):
         raise Failed("values for command may not be empty")
 
 
-def parts(text: str) -> tuple[int, ...]:
+def _version(text: str) -> tuple[int, ...]:
     """Read an API version, so that 1.9 comes before 1.45."""
     return tuple(map(int, text.split(".")))
 
