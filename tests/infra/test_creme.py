@@ -140,7 +140,7 @@ def test_creme_is_installed_on_postgresql_and_upgraded_with_its_data(acme: Custo
     new = laid_out(acme, images, NEW)
     assert run_due(new) == ["upgrade-tables", "upgrade-data", "media", "check"]
     serve(new)
-    assert shell(new, READ).strip() == "[('Hà Nội', 'An Nguyễn')]"
+    assert "[('Hà Nội', 'An Nguyễn')]" in shell(new, READ)
     assert "ping None" in shell(new, PING)
     assert records.read(acme.engine, acme.contract).schema == ("creme", NEW, "2.8")
 
