@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from crm.errors import GateFailed, HostError
 from crm.plan import Event, Plan, Release, Want
-from crm.recipe import Step
+from crm.recipe import Exec, Slotted, Step
 from infra import hoststack, moves, records, sites, steprun, templates
-from infra.asking import Site
+from infra.asking import LONGEST, Site, ran
 from infra.cloudmover import CloudMover
 from infra.drift import Connect, Disconnect, Mend, Remove, Unpause
 from infra.engine.engine import Engine
@@ -54,6 +54,8 @@ class CloudWork:
         self._stand.up(self._stand.beside(want, placed, waiting=waiting), refresh=refresh)
         self._stand.await_database()
         self._begin(want, seen)
+        if waiting and want.recipe.folders:
+            self._make_folders(want, placed)
 
     def bring(self, want: Want, release: Release) -> None:
         """Bring back the image and the files of a kept release, beside what serves."""
@@ -151,6 +153,15 @@ class CloudWork:
                 templates.begin(engine, contract, template)
         elif not seen.has_files and any(name.endswith(f"@{seen.release.id}") for name in found.steps):
             records.forget_release(engine, contract, seen.release.id)
+
+    def _make_folders(self, want: Want, placed: Placed) -> None:
+        """Make the recipe's folders among the customer's data, which a release expects to be there."""
+        folders = tuple(Slotted(f"{{data}}/{folder}") for folder in want.recipe.folders)
+        output = ran(
+            Site(self._cloud.engine, want, placed), Exec(("mkdir", "-p", *folders)), "its folders", "ask", LONGEST
+        )
+        if output.code:
+            raise HostError(f"{want.contract}: its folders could not be made: {output.text.strip()[-300:]}", "")
 
     def _withdraw(self, failed: Release) -> str:
         """Take a failed candidate out of the stack, where another release serves; say what serves."""
