@@ -87,17 +87,16 @@ class Bench:
             return {}
 
 
-def filled(value: object, names: Mapping[str, str]) -> Value:
-    """Put names that are this run's own into a case: `$name` anywhere in a text."""
+def filled(value: object, names: Mapping[str, str | int]) -> Value:
+    """Put what is this run's own into a case: `$name` anywhere in a text, or a number in its place."""
     if isinstance(value, dict):
-        return {filled_text(key, names): filled(item, names) for key, item in value.items()}
+        return {str(filled(key, names)): filled(item, names) for key, item in value.items()}
     if isinstance(value, list):
         return [filled(item, names) for item in value]
-    return filled_text(value, names) if isinstance(value, str) else cast(Value, value)
-
-
-def filled_text(text: str, names: Mapping[str, str]) -> str:
-    """Put names into one text."""
+    if not isinstance(value, str):
+        return cast(Value, value)
     for name, mine in names.items():
-        text = text.replace(f"${name}", mine)
-    return text
+        if value == f"${name}":
+            return mine
+        value = value.replace(f"${name}", str(mine))
+    return value

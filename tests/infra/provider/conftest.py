@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -21,6 +22,13 @@ def names(images: Images, docker_client: docker.DockerClient) -> Iterator[Mappin
     mine = f"crmhost-test-{uuid4().hex[:8]}"
     yield {"name": mine, "image-id": images.python, "other-image": TAGS.redis, "image": TAGS.python}
     cleared(docker_client, mine)
+
+
+@pytest.fixture
+def fillings(names: Mapping[str, str]) -> Mapping[str, str | int]:
+    """Return the names, and two ports that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.1", 0)) as b:
+        return {**names, "port-a": a.getsockname()[1], "port-b": b.getsockname()[1]}
 
 
 @pytest.fixture

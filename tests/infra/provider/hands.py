@@ -75,7 +75,7 @@ def cleared(client: docker.DockerClient, prefix: str) -> None:
         network.remove()
     for volume in client.volumes.list(filters={"name": prefix}):
         volume.remove(force=True)
-    for image in client.images.list():
-        for tag in image.tags:
+    for image in client.api.images():
+        for tag in image["RepoTags"] or ():
             if tag.startswith(prefix):
-                client.images.remove(tag, noprune=True)
+                client.api.remove_image(tag, noprune=True)

@@ -29,10 +29,14 @@ CASES = sorted((Path(__file__).parent / "cases" / "pulumi").glob("*/*.yaml"))
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parts[-2]}/{path.stem}")
 def test_a_case_goes_as_written(
-    path: Path, engine: Engine, docker_client: docker.DockerClient, names: Mapping[str, str], workspace: Workspace
+    path: Path,
+    engine: Engine,
+    docker_client: docker.DockerClient,
+    fillings: Mapping[str, str | int],
+    workspace: Workspace,
 ) -> None:
-    case = cast(dict[str, Any], filled(YAML(typ="safe").load(path), names))
-    made_before(docker_client, case.get("with") or {}, names["name"])
+    case = cast(dict[str, Any], filled(YAML(typ="safe").load(path), fillings))
+    made_before(docker_client, case.get("with") or {}, str(fillings["name"]))
     programmed = Programmed(workspace, engine.url, case["program"])
     for number, step in enumerate(case["steps"]):
         which = f"step {number}: {step}"
@@ -40,7 +44,7 @@ def test_a_case_goes_as_written(
             hand(docker_client, step["hand"])
         else:
             taken(programmed, step, which)
-        looked(docker_client, names["name"], step, which)
+        looked(docker_client, str(fillings["name"]), step, which)
 
 
 def taken(case: Programmed, step: Mapping[str, Any], which: str) -> None:

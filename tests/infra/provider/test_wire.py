@@ -47,10 +47,10 @@ def provider(provider_path: Path, engine: Engine) -> Iterator[Provider]:
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parts[-2]}/{path.stem}")
 def test_a_case_goes_as_written(
-    path: Path, provider: Provider, docker_client: docker.DockerClient, names: Mapping[str, str]
+    path: Path, provider: Provider, docker_client: docker.DockerClient, fillings: Mapping[str, str | int]
 ) -> None:
-    case = cast(dict[str, Any], filled(YAML(typ="safe").load(path), names))
-    made_before(docker_client, case.get("with") or {}, names["name"])
+    case = cast(dict[str, Any], filled(YAML(typ="safe").load(path), fillings))
+    made_before(docker_client, case.get("with") or {}, str(fillings["name"]))
     bench = Bench(provider, docker_client, case["resource"])
     given: Properties = case["given"]
     if "plans" in case:
