@@ -162,9 +162,10 @@ class Host:
                 channel.exec_command("sh -s")
                 drain = threading.Thread(target=_drain, args=(channel, errors, self._wire.errors), daemon=True)
                 drain.start()
-                channel.sendall(_framed(script, mark).encode("utf-8", "surrogateescape"))
-                channel.shutdown_write()
+                unsent = self._hand_over(channel, _framed(script, mark).encode("utf-8", "surrogateescape"))
                 answer = _collect(channel, until, limit)
+                if unsent is not None and not answer:
+                    raise unsent
             finally:
                 channel.close()
         except TimeoutError as error:
@@ -180,6 +181,17 @@ class Host:
             raise _lost(self.name, error) from error
         drain.join(1.0)
         return _unframed(self.name, answer, mark, bytes(errors))
+
+    def _hand_over(self, channel: Channel, script: bytes) -> Exception | None:
+        """Send a script; return what went wrong: an account that ends at once may have said why before."""
+        try:
+            channel.sendall(script)
+            channel.shutdown_write()
+        except TimeoutError:
+            raise
+        except self._wire.errors as error:
+            return error
+        return None
 
     def start(self, command: Sh) -> Stream:
         """Start a program that is talked to line by line; the command shows in the host's process list."""

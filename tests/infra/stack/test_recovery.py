@@ -163,9 +163,11 @@ def test_what_a_damaged_state_forgot_is_made_anew_and_data_are_kept(acme: Custom
 
 def test_a_pulumi_of_somebody_else_is_no_orphan_of_ours() -> None:
     with subprocess.Popen(["sleep", "1000"]) as other:
-        assert not leftovers.end_orphan(other.pid)
-        assert psutil.Process(other.pid).is_running()
-        other.kill()
+        try:
+            assert not leftovers.end_orphan(other.pid)
+            assert psutil.Process(other.pid).is_running()
+        finally:
+            other.kill()
 
 
 def test_a_pulumi_whose_crmhost_is_gone_is_interrupted() -> None:
@@ -173,8 +175,13 @@ def test_a_pulumi_whose_crmhost_is_gone_is_interrupted() -> None:
     gone.wait()
     environment = {**os.environ, "CRMHOST_STARTED_BY": f"{gone.pid}:{0}"}
     with subprocess.Popen(["sleep", "1000"], env=environment) as orphan:
-        assert leftovers.end_orphan(orphan.pid)
-        assert orphan.wait() == -signal.SIGINT
+        try:
+            # A program is there a moment before its environment is.
+            until(lambda: "CRMHOST_STARTED_BY" in psutil.Process(orphan.pid).environ(), "its environment")
+            assert leftovers.end_orphan(orphan.pid)
+            assert orphan.wait(10) == -signal.SIGINT
+        finally:
+            orphan.kill()
 
 
 def lock(files: StateFiles, pid: int, host: str) -> None:
