@@ -200,8 +200,10 @@ RECIPE = Recipe(
     seed=("language", "timezone"),
     redis=True,
     evidence=(
-        "run: all of it with Python 3.11 on SQLite (installation, steps, login, refusal of root/root, static files, job"
-        " manager, lost database, a copied database under another key); the steps with 3.13; the lock with 3.10 and"
-        " 3.12; read: the licence, Python 3.14, the path from 2.7; not run: a LAN server"
+        "run: both versions with Python 3.11, on SQLite (installation, steps, login, refusal of root/root; 2.8.6 also"
+        " static files, job manager, lost database, a copied database under another key), on PostgreSQL 15 and redis"
+        " in containers (the same, a template, 2.7.13 → 2.8.6 with its data, old code failing on the new schema); the"
+        " steps of 2.8.6 on SQLite with 3.13; its lock with 3.10 and 3.12; read: the licence, Python 3.14; not run: a"
+        " LAN server, PostgreSQL with another Python"
     ),
 )
