@@ -200,7 +200,7 @@ RECIPE = Recipe(
     seed=("language", "timezone"),
     redis=True,
     evidence=(
-        "run: both versions with Python 3.11: installation, steps, login, refusal of root/root on SQLite and, with redis"
+        "run: both versions with Python 3.11: installing, steps, login, refusal of root/root on SQLite and, with redis"
         " and the job manager, in containers on PostgreSQL 15; there also a template, 2.7.13 → 2.8.6 with its data, and"
         " old code failing on the new schema; of 2.8.6 on SQLite static files, job manager, lost database, a copied"
         " database under another key, and the steps with 3.13; its lock with 3.10 and 3.12; read: the licence, Python"
