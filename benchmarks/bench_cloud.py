@@ -2,8 +2,8 @@
 
     python -m benchmarks cloud
 
-The engine is the tests' own (tools/engine start), or CRMHOST_TEST_DOCKER names one. CRMHOST_BENCH_RECIPE=smallapp takes
-the small application in place of Creme; CRMHOST_BENCH_CUSTOMERS says how many are deployed in parallel at the end.
+The customers have Creme; the first one's image is built. The engine is the tests' own (tools/engine start), or
+CRMHOST_TEST_DOCKER names one; CRMHOST_BENCH_CUSTOMERS says how many are deployed in parallel at the end.
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ from benchmarks.measure import medians, show
 from crm.catalogue import find
 from crm.recipe import Recipe
 from tests.support import images, toolchain
-from tests.support.cloud import Company, Customer, company, notebook_images
+from tests.support.cloud import Company, Customer, company
 from tests.support.engine import start
 from tests.support.ingress import bring
 from tests.support.provider import launcher
-from tests.support.smallapp.recipe import RECIPE
 
 ROUNDS = 5
 
 
 def main() -> None:
     """Deploy a customer cold, the next one, and several at once; time what finds nothing to do in between."""
-    recipe = RECIPE if os.environ.get("CRMHOST_BENCH_RECIPE") == "smallapp" else find("creme")
-    version = "1.1" if recipe is RECIPE else recipe.versions[-1]
+    recipe = find("creme")
+    version = recipe.versions[-1]
     with tempfile.TemporaryDirectory(prefix="crmhost-bench-") as place:
         hosting = _hosting(Path(place))
         with _customers(hosting, recipe) as made:
@@ -62,8 +61,8 @@ def _hosting(place: Path) -> Company:
     given = os.environ.get("CRMHOST_TEST_PROVIDER") or str(plugin)
     environment = {**os.environ, "PATH": os.pathsep.join((given, str(programs), os.environ["PATH"]))}
     host = bring(engine.url, brought, programs, environment)
-    notebook_images(engine, brought)
-    return company(place / "fleet", host, environment)
+    authority = os.environ.get("PIP_CERT")
+    return company(place / "fleet", host, environment, {} if authority is None else {"cloud.images.ca": authority})
 
 
 class _Made:

@@ -81,8 +81,10 @@ class Company:
         return Customer(self, name, recipe)
 
 
-def company(folder: Path, host: SharedIngress, environment: Mapping[str, str]) -> Company:
-    """Make a fleet in `folder`, whose customers come in through the engine's ingress."""
+def company(
+    folder: Path, host: SharedIngress, environment: Mapping[str, str], more: Mapping[str, str] | None = None
+) -> Company:
+    """Make a fleet in `folder`, whose customers come in through the engine's ingress. more: settings besides."""
     given = {**environment, "CRMHOST_AGE_KEY_FILE": str(folder.parent / f"{folder.name}.key")}
     images, ingress = host.settings.images, host.settings.ingress
     sets = {
@@ -95,6 +97,7 @@ def company(folder: Path, host: SharedIngress, environment: Mapping[str, str]) -
         "cloud.ingress.http": str(ingress.http),
         "cloud.ingress.https": str(ingress.https),
         "cloud.ingress.address": f"{host.address[0]}:{host.address[1]}",
+        **(more or {}),
     }
     folder.mkdir(parents=True)
     fleet = create_fleet(folder, "Test hosting", [f"{key}={value}" for key, value in sets.items()], given)
