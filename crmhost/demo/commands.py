@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,18 +28,17 @@ class Commands:
 
     def run(self, *arguments: str, given: str = "", codes: Sequence[int] = (0,)) -> str:
         """Run one command to its end and return what it printed; raises CrmhostError when it ends otherwise."""
-        run = subprocess.run(  # noqa: S603 -- our own program, no shell
-            self._argv(arguments),
-            cwd=self.fleet,
-            env=dict(self.environment),
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if run.returncode not in codes:
-            raise _failed(arguments, run.returncode, run.stderr or run.stdout)
-        return run.stdout
+        process = None
+        try:
+            with ctrl_c_waits():
+                process = self._start(arguments, subprocess.PIPE, subprocess.PIPE, subprocess.PIPE)
+            output, errors = process.communicate(given)
+        except BaseException:
+            _end(process)
+            raise
+        if process.returncode not in codes:
+            raise _failed(arguments, process.returncode, errors or output)
+        return output
 
     def ask(self, *arguments: str) -> list[dict[str, Any]]:
         """Run one command with --json and return its lines."""
@@ -45,14 +46,16 @@ class Commands:
 
     def follow(self, *arguments: str, on_line: Callable[[dict[str, Any]], None]) -> None:
         """Run one command with --json and hand over each line as it comes; raises CrmhostError when it fails."""
-        with self._start((*arguments, "--json"), subprocess.PIPE, subprocess.PIPE) as process:
-            try:
-                for line in process.stdout or ():
-                    on_line(json.loads(line))
-                _, errors = process.communicate()
-            except BaseException:
-                end(process)
-                raise
+        process = None
+        try:
+            with ctrl_c_waits():
+                process = self._start((*arguments, "--json"), subprocess.PIPE, subprocess.PIPE)
+            for line in process.stdout or ():
+                on_line(json.loads(line))
+            _, errors = process.communicate()
+        except BaseException:
+            _end(process)
+            raise
         if process.returncode != 0:
             raise _failed(arguments, process.returncode, errors)
 
@@ -64,12 +67,14 @@ class Commands:
         finally:
             os.close(descriptor)
 
-    def _start(self, arguments: Sequence[str], out: int, err: int) -> subprocess.Popen[str]:
+    def _start(
+        self, arguments: Sequence[str], out: int, err: int, given: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(  # noqa: S603 -- our own program, no shell
             self._argv(arguments),
             cwd=self.fleet,
             env=dict(self.environment),
-            stdin=subprocess.DEVNULL,
+            stdin=given,
             stdout=out,
             stderr=err,
             text=True,
@@ -89,6 +94,28 @@ def end(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def ctrl_c_waits() -> Iterator[None]:
+    """Let a Ctrl-C take effect after the body: a process that is being started must be known before it is ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _end(process: subprocess.Popen[str] | None) -> None:
+    if process is not None:
+        with process:
+            end(process)
 
 
 def _failed(arguments: Sequence[str], code: int, output: str) -> CrmhostError:

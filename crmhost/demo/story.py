@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crm.errors import CrmhostError
-from crmhost.demo.commands import end
+from crmhost.demo.commands import ctrl_c_waits, end
 from crmhost.demo.narrator import Narrator
 from crmhost.demo.outage import Outage, Poll
 from crmhost.demo.scene import Scene
@@ -153,8 +153,9 @@ class Story:
             at = begins.strftime("%Y-%m-%dT%H:%M:%SZ")
             self._write_contract(f"term.signed={begins.date()}", f"term.accepted={at}", f"sla.period.from={at}")
             log = self.scene.folder / "serve.log"
-            serve = self.scene.commands.start("serve", log=log)
-            self._at_end(lambda: end(serve))
+            with ctrl_c_waits():
+                serve = self.scene.commands.start("serve", log=log)
+                self._at_end(lambda: end(serve))
             self._until("the monitor's /metrics", lambda: _page(self.metrics), log)
             self.narrator.say(f"{self.metrics} answers; the first period begins at {at} and lasts {self.cycle} s")
             return begins
