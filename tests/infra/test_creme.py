@@ -28,7 +28,7 @@ from infra.release import lock_of
 from infra.settings import HostSettings
 from infra.steprun import run_step
 from infra.steps import due
-from tests.support.engine import Engine as TestEngine
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.postgresql import Customer, customer
 from tests.support.released import HOST, cloud_want, fleet_images, lay_out, start
@@ -50,7 +50,7 @@ PING = "from creme.creme_core.core.job import get_queue; print('ping', get_queue
 
 
 @pytest.fixture(scope="module")
-def host(engine: TestEngine) -> Iterator[Engine]:
+def host(engine: RealEngine) -> Iterator[Engine]:
     with connect(Reach(engine.url)) as connected:
         yield connected
 

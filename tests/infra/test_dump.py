@@ -17,7 +17,7 @@ from infra.bundle import Reader
 from infra.dump import dump, load, read_keys
 from infra.engine.connect import Reach, connect
 from infra.engine.engine import Engine
-from tests.support.engine import Engine as Docker
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.postgresql import Customer, customer
 
@@ -29,7 +29,7 @@ NOTES = 500
 
 
 @pytest.fixture(scope="module")
-def host(engine: Docker) -> Iterator[Engine]:
+def host(engine: RealEngine) -> Iterator[Engine]:
     with connect(Reach(engine.url)) as connected:
         yield connected
 

@@ -17,7 +17,7 @@ from infra.ingress.configuration import FILES, HOST, ROOT_CERTIFICATE
 from infra.runner import Access
 from infra.settings import HostSettings, Ingress
 from infra.toolchain import Toolchain
-from tests.support.engine import Engine as Docker
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.ingress import access_in, settings_of
 from tests.support.ownengine import own_engine
@@ -41,13 +41,13 @@ def silent(_: Event) -> None:
 
 
 @pytest.fixture(scope="module")
-def host(own_engine: Docker) -> Iterator[Engine]:
+def host(own_engine: RealEngine) -> Iterator[Engine]:
     with connect(Reach(own_engine.url)) as connected:
         yield connected
 
 
 @pytest.fixture(scope="module")
-def settings(own_engine: Docker, images: Images) -> HostSettings:
+def settings(own_engine: RealEngine, images: Images) -> HostSettings:
     return settings_of(own_engine.url, images, 80, 443)
 
 
@@ -58,7 +58,7 @@ def environment(provider_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def access(
-    own_engine: Docker, toolchain: Toolchain, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    own_engine: RealEngine, toolchain: Toolchain, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Access:
     return access_in(tmp_path_factory.mktemp("fleet"), own_engine.url, toolchain.folder, environment)
 

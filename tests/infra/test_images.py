@@ -18,7 +18,7 @@ from infra.engine.connect import Reach, connect
 from infra.engine.run import OneShot
 from infra.settings import HostSettings
 from infra.settings import Images as HostImages
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.registry import Registry, registry
 
@@ -34,7 +34,7 @@ ANY_PYTHON = ((3, 9), (3, 99))
 
 
 @pytest.fixture
-def host(engine: Engine) -> Iterator[Host]:
+def host(engine: RealEngine) -> Iterator[Host]:
     with connect(Reach(engine.url)) as connected:
         yield connected
         for image in connected.client.images(filters={"reference": f"*/{RECIPE}"}):
@@ -43,7 +43,7 @@ def host(engine: Engine) -> Iterator[Host]:
 
 
 @pytest.fixture
-def settings(engine: Engine, images: Images) -> HostSettings:
+def settings(engine: RealEngine, images: Images) -> HostSettings:
     authority = os.environ.get("PIP_CERT")
     given = HostImages(images.python, images.postgresql, images.redis, images.caddy)
     return HostSettings(Reach(engine.url), replace(given, authority=Path(authority) if authority else None))

@@ -13,7 +13,7 @@ from infra import naming
 from infra.engine.connect import Reach, connect
 from infra.engine.engine import Engine
 from infra.inside import inside
-from tests.support.engine import Engine as Docker
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ LARGE = bytes(range(256)) * 4096
 
 
 @pytest.fixture(scope="module")
-def host(engine: Docker) -> Iterator[Engine]:
+def host(engine: RealEngine) -> Iterator[Engine]:
     with connect(Reach(engine.url)) as connected:
         yield connected
 

@@ -17,7 +17,7 @@ from infra.engine.lock import lock
 from infra.ready import Patience, ready
 from infra.steprun import run_step
 from infra.steps import FIRST
-from tests.support.engine import Engine as TestEngine
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.postgresql import Customer, customer
 from tests.support.released import cloud_want, lay_out, notebook_image, start
@@ -27,7 +27,7 @@ SHORT = Patience(candidate=1.0)
 
 
 @pytest.fixture(scope="module")
-def host(engine: TestEngine) -> Iterator[Engine]:
+def host(engine: RealEngine) -> Iterator[Engine]:
     with connect(Reach(engine.url)) as connected:
         yield connected
 
@@ -39,7 +39,7 @@ def acme(host: Engine, images: Images) -> Iterator[Customer]:
 
 
 @pytest.fixture(scope="module")
-def installed(acme: Customer, engine: TestEngine, images: Images) -> Site:
+def installed(acme: Customer, engine: RealEngine, images: Images) -> Site:
     """Version 1.0, with every step done."""
     site = lay_out(acme, cloud_want(acme.contract), notebook_image(engine, images), images)
     with lock(site.engine, site.contract, "deploy", "test", image=site.placed.image) as held:

@@ -21,7 +21,7 @@ from infra.engine.engine import Engine
 from infra.engine.files import Volume
 from infra.engine.lock import Held, lock
 from infra.templates import begin
-from tests.support.engine import Engine as TestEngine
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.postgresql import Customer, customer
 from tests.support.released import cloud_want, lay_out, notebook_image
@@ -33,7 +33,7 @@ RELEASE = Release("smallapp", "1.0", "0" * 64, "1")
 
 
 @pytest.fixture(scope="module")
-def host(engine: TestEngine) -> Iterator[Engine]:
+def host(engine: RealEngine) -> Iterator[Engine]:
     with connect(Reach(engine.url)) as connected:
         yield connected
 
@@ -52,7 +52,7 @@ def acme(running: Customer) -> Customer:
 
 
 @pytest.fixture
-def site(acme: Customer, engine: TestEngine, images: Images) -> Site:
+def site(acme: Customer, engine: RealEngine, images: Images) -> Site:
     """Version 1.0 of the small application, laid out."""
     return lay_out(acme, cloud_want(acme.contract), notebook_image(engine, images), images)
 

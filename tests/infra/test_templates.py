@@ -18,7 +18,7 @@ from infra.engine.files import Volume
 from infra.engine.lock import lock
 from infra.settings import Images as FleetImages
 from infra.steps import due
-from tests.support.engine import Engine as TestEngine
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.postgresql import Customer, customer
 from tests.support.released import cloud_want, fleet_images, lay_out, notebook_image
@@ -46,7 +46,7 @@ def test_what_is_not_whole_is_no_template(torn: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def host(engine: TestEngine) -> Iterator[Engine]:
+def host(engine: RealEngine) -> Iterator[Engine]:
     with connect(Reach(engine.url)) as connected:
         yield connected
 
@@ -77,7 +77,7 @@ def run(site: Site, *phases: str) -> None:
 
 @pytest.mark.slow
 def test_the_second_customer_begins_with_the_firsts_tables(
-    two: tuple[Customer, Customer], volume: str, engine: TestEngine, images: Images
+    two: tuple[Customer, Customer], volume: str, engine: RealEngine, images: Images
 ) -> None:
     image, fleet = notebook_image(engine, images), fleet_images(images)
     first, second = (lay_out(each, cloud_want(each.contract), image, images) for each in two)
@@ -107,7 +107,7 @@ def test_the_second_customer_begins_with_the_firsts_tables(
 
 @pytest.mark.slow
 def test_a_database_with_a_customers_secret_is_never_kept(
-    two: tuple[Customer, Customer], volume: str, engine: TestEngine, images: Images
+    two: tuple[Customer, Customer], volume: str, engine: RealEngine, images: Images
 ) -> None:
     templates.begin(two[0].engine, two[0].contract, None)
     want = cloud_want(two[0].contract, language="fa")

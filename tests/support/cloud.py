@@ -36,7 +36,7 @@ from infra.engine.connect import Reach, connect
 from infra.images import name_of
 from infra.release import lock_of
 from infra.toolchain import Toolchain
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.ingress import SharedIngress
 from tests.support.load import Site
@@ -67,7 +67,7 @@ class Company:
     """A hosting company's fleet, and the engine that its contracts name."""
 
     fleet: Fleet
-    engine: Engine
+    engine: RealEngine
 
     @property
     def mark(self) -> str:
@@ -101,15 +101,15 @@ def company(
     }
     folder.mkdir(parents=True)
     fleet = create_fleet(folder, "Test hosting", [f"{key}={value}" for key, value in sets.items()], given)
-    return Company(fleet, Engine(host.settings.reach.url))
+    return Company(fleet, RealEngine(host.settings.reach.url))
 
 
 def opened(folder: Path, url: str) -> Company:
     """Return the fleet that was made in `folder`, for another process."""
-    return Company(Fleet(folder, dict(os.environ)), Engine(url))
+    return Company(Fleet(folder, dict(os.environ)), RealEngine(url))
 
 
-def notebook_images(engine: Engine, images: Images) -> None:
+def notebook_images(engine: RealEngine, images: Images) -> None:
     """Let the engine have the small application's images, under the names by which crmhost finds what it has built."""
     given = fleet_images(images)
     made = notebook_image(engine, images)
@@ -122,7 +122,7 @@ def notebook_images(engine: Engine, images: Images) -> None:
 @pytest.fixture(scope="session")
 def hosting(
     ingress: SharedIngress,
-    engine: Engine,
+    engine: RealEngine,
     images: Images,
     toolchain: Toolchain,
     provider_path: Path,

@@ -22,7 +22,7 @@ class NoEngine(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class RealEngine:
     """A Docker engine. url: `unix:///…/docker.sock`."""
 
     url: str
@@ -32,14 +32,14 @@ class Engine:
         return docker.DockerClient(base_url=self.url, version="auto", timeout=120)
 
 
-def start() -> Engine:
+def start() -> RealEngine:
     """Return the engine, after starting it where it does not run yet; raises NoEngine.
 
     What was started runs on, for the next test process: tools/run-tests, or `tools/engine stop`, ends it.
     """
     given = os.environ.get(VARIABLE)
     if given:
-        return Engine(given)
+        return RealEngine(given)
     if os.geteuid() != 0:
         raise NoEngine(f"this machine cannot have a Docker engine: root starts it (or name one: {VARIABLE})")
     if not shutil.which("dockerd"):
@@ -52,11 +52,11 @@ def start() -> Engine:
     done = subprocess.run([TOOL, "start"], capture_output=True, text=True, check=False, timeout=300)
     if done.returncode != 0:
         raise RuntimeError(f"tools/engine start: {done.stderr.strip()}")
-    return Engine(done.stdout.strip())
+    return RealEngine(done.stdout.strip())
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
+def engine() -> RealEngine:
     """Return a real Docker engine, shared by all test processes."""
     try:
         return start()
@@ -65,7 +65,7 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def docker_client(engine: Engine) -> Iterator[docker.DockerClient]:
+def docker_client(engine: RealEngine) -> Iterator[docker.DockerClient]:
     """Return a client of the engine, of this test's own."""
     with closing(engine.client()) as client:
         yield client

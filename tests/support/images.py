@@ -16,7 +16,7 @@ import docker
 import pytest
 from docker.errors import ImageNotFound
 
-from tests.support.engine import Engine, start
+from tests.support.engine import RealEngine, start
 from tests.support.exclusive import exclusively
 
 FOLDER = Path(__file__).parents[2] / "tools" / "images"
@@ -42,7 +42,7 @@ TAGS = Images(
 )
 
 
-def bring(engine: Engine) -> Images:
+def bring(engine: RealEngine) -> Images:
     """Return the images, after building those that the engine lacks or that were made from something else."""
     with exclusively("test-images"), closing(engine.client()) as client:
         base = _base(client)
@@ -98,7 +98,7 @@ def _built(client: docker.DockerClient, name: str, tag: str, base: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def images(engine: Engine) -> Images:
+def images(engine: RealEngine) -> Images:
     """Return the ids of the test images on the engine."""
     return bring(engine)
 

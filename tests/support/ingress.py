@@ -26,7 +26,7 @@ from infra.settings import HostSettings
 from infra.settings import Images as HostImages
 from infra.settings import Ingress as HostIngress
 from infra.toolchain import Toolchain
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 from tests.support.exclusive import cache, exclusively
 from tests.support.images import Images
 from tests.support.until import until
@@ -50,7 +50,7 @@ class SharedIngress:
 
 
 @pytest.fixture(scope="session")
-def ingress(engine: Engine, images: Images, toolchain: Toolchain, provider_path: Path) -> SharedIngress:
+def ingress(engine: RealEngine, images: Images, toolchain: Toolchain, provider_path: Path) -> SharedIngress:
     """Return the engine's ingress, made by the real host stack where it is not there."""
     environment = {**os.environ, "PATH": f"{provider_path}{os.pathsep}{os.environ['PATH']}"}
     return bring(engine.url, images, toolchain.folder, environment)

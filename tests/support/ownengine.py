@@ -11,7 +11,7 @@ import docker
 import pytest
 from docker.errors import ImageNotFound
 
-from tests.support.engine import TOOL, Engine
+from tests.support.engine import TOOL, RealEngine
 from tests.support.exclusive import cache, exclusively
 from tests.support.images import Images
 
@@ -19,7 +19,7 @@ _START = 'ip link set lo up && exec "$0" start'
 
 
 @pytest.fixture(scope="module")
-def own_engine(engine: Engine, images: Images) -> Iterator[Engine]:
+def own_engine(engine: RealEngine, images: Images) -> Iterator[RealEngine]:
     """Yield an engine that has the ingress's image and nothing else, to one test process at a time."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache() / "own-engine")}
     if os.geteuid() != 0:
@@ -28,7 +28,7 @@ def own_engine(engine: Engine, images: Images) -> Iterator[Engine]:
         started = subprocess.run(
             ["unshare", "--net", "sh", "-c", _START, TOOL], env=environment, capture_output=True, text=True, check=True
         )
-        own = Engine(started.stdout.strip())
+        own = RealEngine(started.stdout.strip())
         try:
             with closing(engine.client()) as source, closing(own.client()) as target:
                 _bring(source, target, images.caddy)

@@ -25,7 +25,7 @@ from infra.engine.run import Bind, OneShot
 from infra.release import lock_of, place, release_of
 from infra.rollout import Slot
 from infra.settings import Images as FleetImages
-from tests.support.engine import Engine as TestEngine
+from tests.support.engine import RealEngine
 from tests.support.exclusive import exclusively
 from tests.support.images import Images
 from tests.support.postgresql import Customer
@@ -53,7 +53,7 @@ def fleet_images(images: Images) -> FleetImages:
     return FleetImages(images.python, images.postgresql, images.redis, images.caddy)
 
 
-def notebook_image(engine: TestEngine, images: Images) -> str:
+def notebook_image(engine: RealEngine, images: Images) -> str:
     """Return the id of an image with what the small application needs; it is built once."""
     lock = lock_of(cloud_want("acme"))
     dockerfile = _DOCKERFILE.format(base=images.python)

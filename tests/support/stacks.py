@@ -23,7 +23,7 @@ from infra.settings import HostSettings
 from infra.settings import Images as HostImages
 from infra.stack import Access, Stack
 from infra.toolchain import Toolchain
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.ingress import SharedIngress
 
@@ -174,7 +174,7 @@ Make: TypeAlias = Callable[[], Customer]
 
 @pytest.fixture(scope="session")
 def new_customer(
-    engine: Engine,
+    engine: RealEngine,
     images: Images,
     toolchain: Toolchain,
     provider_path: Path,

@@ -9,8 +9,7 @@ import pytest
 from infra import naming
 from infra.engine.connect import Engine, Reach, connect
 from infra.engine.run import OneShot
-from tests.support.engine import Engine as Docker
-from tests.support.engine import engine
+from tests.support.engine import RealEngine, engine
 from tests.support.images import Images, images
 
 __all__ = ["engine", "images"]
@@ -30,7 +29,7 @@ class Case:
 
 
 @pytest.fixture(scope="session")
-def host(engine: Docker) -> Iterator[Engine]:
+def host(engine: RealEngine) -> Iterator[Engine]:
     with connect(Reach(engine.url)) as connected:
         yield connected
 

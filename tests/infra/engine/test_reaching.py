@@ -17,7 +17,7 @@ from infra.engine.run import create
 from infra.engine.ssh import fingerprint, offered_key
 from tests.infra.engine.conftest import Case
 from tests.support.certificates import make_authority
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 from tests.support.sshd import Sshd, make_key, serving
 from tests.support.tlsengine import folder_of, forwarding
 from tests.support.until import until
@@ -52,7 +52,7 @@ def talk(reach: Reach, case: Case) -> None:
 # -- this machine's own ------------------------------------------------------------------------------------------------
 
 
-def test_a_socket(engine: Engine, case: Case) -> None:
+def test_a_socket(engine: RealEngine, case: Case) -> None:
     talk(Reach(engine.url), case)
 
 
@@ -66,7 +66,7 @@ def test_docker_is_down(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def sshd(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+def sshd(engine: RealEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     with serving(tmp_path_factory.mktemp("sshd"), {"DOCKER_HOST": engine.url}) as server:
         yield server
 
@@ -171,7 +171,7 @@ def test_no_docker_command_behind_ssh(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def tls(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reach]:
+def tls(engine: RealEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reach]:
     folder = tmp_path_factory.mktemp("tls")
     authority = make_authority(folder)
     client = folder_of(authority, folder / "client")
@@ -211,7 +211,7 @@ def test_certificate_and_key_that_do_not_belong_together(tls: Reach, tmp_path: P
     assert re.search("cannot be used: .*mismatch", refused(replace(tls, tls=mixed)))
 
 
-def test_a_name_that_the_certificate_lacks(engine: Engine, tmp_path: Path) -> None:
+def test_a_name_that_the_certificate_lacks(engine: RealEngine, tmp_path: Path) -> None:
     authority = make_authority(tmp_path)
     with forwarding(engine.url, authority, "other.example") as port:
         reach = Reach(f"tcp://127.0.0.1:{port}", tls=folder_of(authority, tmp_path / "client"))

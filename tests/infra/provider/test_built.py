@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from tests.infra.provider.programs import Programmed, Workspace
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,11 @@ def context(tmp_path: Path, names: Mapping[str, str]) -> Path:
 
 
 def test_an_image_lives(
-    engine: Engine, docker_client: docker.DockerClient, names: Mapping[str, str], workspace: Workspace, context: Path
+    engine: RealEngine,
+    docker_client: docker.DockerClient,
+    names: Mapping[str, str],
+    workspace: Workspace,
+    context: Path,
 ) -> None:
     name = names["name"]
     given = {

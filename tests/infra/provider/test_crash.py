@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.infra.provider.programs import Programmed, Workspace
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 from tests.support.provider import PLUGIN
 from tests.support.until import until
 
@@ -26,7 +26,7 @@ Up: TypeAlias = "Callable[[], tuple[subprocess.Popen[str], psutil.Process]]"
 
 
 @pytest.fixture
-def case(engine: Engine, names: Mapping[str, str], workspace: Workspace) -> Programmed:
+def case(engine: RealEngine, names: Mapping[str, str], workspace: Workspace) -> Programmed:
     """A container that is never healthy, so that its create takes a while."""
     given = {
         "name": names["name"],

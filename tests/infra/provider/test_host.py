@@ -10,13 +10,13 @@ import docker
 import pytest
 
 from tests.infra.provider.programs import Programmed, Workspace
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 
 pytestmark = pytest.mark.slow
 
 
 def test_another_host_updates_the_provider_and_replaces_nothing(
-    engine: Engine,
+    engine: RealEngine,
     docker_client: docker.DockerClient,
     names: Mapping[str, str],
     workspace: Workspace,

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.support.docker_provider.values import Properties
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 from tests.support.provider import PLUGIN, asking, launcher
 from tests.support.until import until
 
@@ -54,7 +54,7 @@ def test_it_ends_with_a_parent_that_was_killed(folder: Path) -> None:
 
 
 def test_many_containers_are_made_at_once(
-    folder: Path, engine: Engine, docker_client: docker.DockerClient, names: Mapping[str, str]
+    folder: Path, engine: RealEngine, docker_client: docker.DockerClient, names: Mapping[str, str]
 ) -> None:
     with asking(folder) as provider:
         provider.configure({"host": engine.url})

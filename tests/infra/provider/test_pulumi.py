@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from tests.infra.provider.bench import filled
 from tests.infra.provider.hands import made_before
 from tests.infra.provider.programs import Programmed, Workspace, hand
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ CASES = sorted((Path(__file__).parent / "cases" / "pulumi").glob("*/*.yaml"))
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parts[-2]}/{path.stem}")
 def test_a_case_goes_as_written(
     path: Path,
-    engine: Engine,
+    engine: RealEngine,
     docker_client: docker.DockerClient,
     fillings: Mapping[str, str | int],
     workspace: Workspace,

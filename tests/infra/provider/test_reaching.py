@@ -14,7 +14,7 @@ from tests.infra.provider.bench import Bench
 from tests.infra.provider.hands import cleared
 from tests.support.certificates import make_authority
 from tests.support.docker_provider.values import Properties
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.provider import Provider, Refused, asking
 from tests.support.sshd import Sshd, make_key, serving
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def sshd(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+def sshd(engine: RealEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     with serving(tmp_path_factory.mktemp("sshd"), {"DOCKER_HOST": engine.url}) as server:
         yield server
 
@@ -79,7 +79,7 @@ def test_a_container_lives_over_ssh(
 
 
 def test_nothing_is_reached_over_ssh_before_there_is_work(
-    provider: Provider, engine: Engine, docker_client: docker.DockerClient, sshd: Sshd, wanted: Properties
+    provider: Provider, engine: RealEngine, docker_client: docker.DockerClient, sshd: Sshd, wanted: Properties
 ) -> None:
     bench = Bench(provider, docker_client, "Container")
     provider.configure({"host": engine.url})
@@ -118,7 +118,7 @@ def test_what_is_in_the_way_of_ssh_is_told(
 
 
 def test_a_container_lives_over_tls(
-    provider: Provider, engine: Engine, docker_client: docker.DockerClient, wanted: Properties, tmp_path: Path
+    provider: Provider, engine: RealEngine, docker_client: docker.DockerClient, wanted: Properties, tmp_path: Path
 ) -> None:
     authority = make_authority(tmp_path)
     with forwarding(engine.url, authority, "127.0.0.1") as port:
@@ -133,7 +133,7 @@ def test_tls_asks_for_all_of_its_parts(provider: Provider, tmp_path: Path) -> No
         provider.configure({name: value for name, value in settings.items() if name != "caMaterial"})
 
 
-def test_a_foreign_authority_is_refused(provider: Provider, engine: Engine, tmp_path: Path) -> None:
+def test_a_foreign_authority_is_refused(provider: Provider, engine: RealEngine, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     theirs = make_authority(tmp_path / "other")
     with forwarding(engine.url, make_authority(tmp_path), "127.0.0.1") as port:

@@ -12,7 +12,7 @@ import pytest
 from pulumi.automation import EngineEvent
 
 from tests.infra.provider.programs import Programmed, Workspace
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ OPEN = "not-a-secret-at-all"
 
 
 @pytest.fixture
-def case(engine: Engine, names: Mapping[str, str], workspace: Workspace) -> Programmed:
+def case(engine: RealEngine, names: Mapping[str, str], workspace: Workspace) -> Programmed:
     given = {
         "name": names["name"],
         "image": names["image"],

@@ -28,7 +28,7 @@ from tests.infra.provider.bench import Bench, filled
 from tests.infra.provider.hands import by_hand, made_before
 from tests.support.docker_provider.served import plain
 from tests.support.docker_provider.values import Properties
-from tests.support.engine import Engine
+from tests.support.engine import RealEngine
 from tests.support.provider import Answer, Provider, Refused, asking
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ CASES = sorted({*FOLDER.glob("*/*.yaml")} - {*CHECKS})
 
 
 @pytest.fixture(scope="module")
-def provider(provider_path: Path, engine: Engine) -> Iterator[Provider]:
+def provider(provider_path: Path, engine: RealEngine) -> Iterator[Provider]:
     with asking(provider_path) as provider:
         provider.configure({"host": engine.url})
         yield provider

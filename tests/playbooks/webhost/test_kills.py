@@ -6,6 +6,7 @@ what the customer wrote is there.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -137,6 +138,16 @@ def destroyed(customer: Customer) -> bool:
     return True
 
 
+def unlocked(customer: Customer) -> bool:
+    """Tell whether the killed one's work on the host has ended: a deploy with nothing to do did not wait for it."""
+    with (customer.root / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
 def settle_register(customer: Customer) -> None:
     with closing(sqlite3.connect(customer.layout.db, isolation_level=None)) as db:
         done = db.execute("select count(*) from registration").fetchone()[0]
@@ -180,6 +191,7 @@ def later_deploys(artifacts: Path, turns: Iterator[int], victim: Victim) -> int:
         customer.write("precious")
         for turn in turns:
             version, language = ("1.0", "1.1")[turn % 2], f"l{turn}"
+            until(partial(unlocked, customer), "the lock of the dead is free", 60)
             struck = killed_deploy(customer, killer, turn, victim, version, language)
             try:
                 assert customer.notes() == ["precious"]
