@@ -112,6 +112,8 @@ class CloudWork:
             if other.release != release:
                 records.forget_release(self._cloud.engine, self._cloud.contract, other.release.id)
         self._stand.up(self._stand.alone(want, placed))
+        if self._stand.rekey(want, release):
+            ready(Site(self._cloud.engine, want, self._staged(want, release)), self._patience)
 
     def record(self, event: Event) -> None:
         """Write a line in the journal on the host, where there still is one."""

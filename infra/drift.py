@@ -148,6 +148,8 @@ def _wrong(want: Expected, now: SeenContainer, images: Mapping[str, str]) -> Ite
         yield "it can gain privileges"
     if now.nano_cpus != _nano_cpus(want):
         yield f"it may use {now.nano_cpus / 1e9:g} CPUs, not {want.limits.cpus}"
+    if now.labels.get(naming.LABEL_REKEYED, "0") != str(want.rekeyed):
+        yield "it was started with secrets that have been changed since"
     if want.once and now.state == "exited" and now.code != 0:
         yield f"it ended with {now.code}"
 

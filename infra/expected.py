@@ -17,7 +17,7 @@ class Expected:
     """One container as it must be.
 
     networks: network → the aliases there that others rely on. once: it has run to its end, with exit code 0. release:
-    the id of the release that it is of.
+    the id of the release that it is of. rekeyed: how often the secrets that it was started with had been changed.
     """
 
     name: str
@@ -28,20 +28,21 @@ class Expected:
     networks: Mapping[str, frozenset[str]]
     once: bool = False
     release: str | None = None
+    rekeyed: int = 0
 
 
 def containers(rollout: Rollout) -> tuple[Expected, ...]:
     """Return the containers of a rollout, in the order in which they depend on one another."""
     contract = rollout.contract
     found = [
-        _once(naming.database_files(contract), rollout.database.image, None),
+        _once(naming.database_files(contract), rollout.database.image, None, rollout.database.rekeyed),
         _service(contract, naming.database(contract), "db", rollout.database, naming.DATABASE_SYSTEM_USER),
     ]
     if rollout.redis is not None:
         found.append(_service(contract, naming.redis(contract), "redis", rollout.redis, "redis"))
     for placed in rollout.releases:
         name = naming.release_volume(contract, placed.tag, "files")
-        found.append(_once(name, placed.image, placed.release.id))
+        found.append(_once(name, placed.image, placed.release.id, placed.rekeyed))
         found += [_process(contract, placed, runs) for runs in rollout.running(placed)]
     return tuple(found)
 
@@ -63,14 +64,14 @@ def data_volumes(contract: str) -> tuple[str, ...]:
     return naming.database(contract), naming.data(contract)
 
 
-def _once(name: str, image: str, release: str | None) -> Expected:
-    return Expected(name, "files", image, "0:0", ONCE_LIMITS, {}, once=True, release=release)
+def _once(name: str, image: str, release: str | None, rekeyed: int) -> Expected:
+    return Expected(name, "files", image, "0:0", ONCE_LIMITS, {}, once=True, release=release, rekeyed=rekeyed)
 
 
 def _service(contract: str, name: str, role: str, service: Service, user: str) -> Expected:
     aliases = {"db": naming.DATABASE_HOST, "redis": naming.REDIS_HOST}
     networks = {naming.network(contract): frozenset({aliases[role]})}
-    return Expected(name, role, service.image, user, service.limits, networks)
+    return Expected(name, role, service.image, user, service.limits, networks, rekeyed=service.rekeyed)
 
 
 def _process(contract: str, placed: Placed, runs: Runs) -> Expected:
@@ -86,4 +87,5 @@ def _process(contract: str, placed: Placed, runs: Runs) -> Expected:
         limits=runs.limits,
         networks=networks,
         release=placed.release.id,
+        rekeyed=placed.rekeyed,
     )

@@ -44,11 +44,11 @@ def final(recorded: Rollout | None, contract: str, services: Services, placed: P
     """Return the rollout in which the release alone exists and serves; what served before is kept as data."""
     return Rollout(
         contract,
-        services.database,
+        _database(recorded, services),
         services.redis,
-        releases=(placed,),
+        releases=(_counted(recorded, placed),),
         serving=placed.release.id,
-        previous=_before(recorded, placed),
+        previous=_before(recorded, services, placed),
     )
 
 
@@ -57,13 +57,16 @@ def staged(recorded: Rollout | None, contract: str, services: Services, placed: 
     served = None if recorded is None else recorded.served
     if served is not None and served.release == placed.release:
         return final(recorded, contract, services, placed)
+    own, previous = _counted(recorded, placed), None if recorded is None else recorded.previous
+    if previous is not None:
+        previous = None if previous.release == placed.release else _kept(recorded, services, previous)
     return Rollout(
         contract,
-        services.database,
+        _database(recorded, services),
         services.redis,
-        releases=(placed,) if served is None else (served, placed),
+        releases=(own,) if served is None else (served, own),
         serving=None if served is None else served.release.id,
-        previous=None if recorded is None or recorded.previous == placed else recorded.previous,
+        previous=previous,
         waiting=waiting,
     )
 
@@ -72,11 +75,11 @@ def halted(recorded: Rollout | None, contract: str, services: Services, placed: 
     """Return the rollout in which no process of any release runs, and one release waits for its steps."""
     return Rollout(
         contract,
-        services.database,
+        _database(recorded, services),
         services.redis,
-        releases=(placed,),
+        releases=(_counted(recorded, placed),),
         serving=None,
-        previous=_before(recorded, placed),
+        previous=_before(recorded, services, placed),
         waiting=True,
     )
 
@@ -87,12 +90,40 @@ def without_candidate(recorded: Rollout) -> Rollout | None:
     return None if served is None else replace(recorded, releases=(served,), waiting=False)
 
 
-def _before(recorded: Rollout | None, placed: Placed) -> Placed | None:
+def alone(recorded: Rollout | None, release: Release) -> bool:
+    """Tell whether the stack holds no other release: only then may the database get another password."""
+    return recorded is None or all(each.release == release for each in recorded.releases)
+
+
+def _database(recorded: Rollout | None, services: Services) -> Service:
+    """Return PostgreSQL, with the number of times that its passwords were changed."""
+    now = services.database
+    if recorded is None:
+        return now
+    before = recorded.database
+    return replace(now, rekeyed=before.rekeyed + (before.files != now.files))
+
+
+def _counted(recorded: Rollout | None, placed: Placed) -> Placed:
+    """Return the release, with the number of times that a secret of it was changed while the stack held it.
+
+    Its files are otherwise the same: what is public in them makes another release.
+    """
+    before = find(recorded, placed.release, kept=False)
+    return placed if before is None else replace(placed, rekeyed=before.rekeyed + (before.files != placed.files))
+
+
+def _kept(recorded: Rollout | None, services: Services, previous: Placed) -> Placed:
+    """Return what is kept for a rollback: without its files once the database has another password than they say."""
+    same = recorded is None or recorded.database.files == services.database.files
+    return previous if same else replace(previous, files=())
+
+
+def _before(recorded: Rollout | None, services: Services, placed: Placed) -> Placed | None:
     """Return what a rollback from the release goes back to."""
     if recorded is None:
         return None
-    served = recorded.served
-    if served is not None and served.release != placed.release:
-        return served
-    previous = recorded.previous
-    return None if previous is not None and previous.release == placed.release else previous
+    found = recorded.served
+    if found is None or found.release == placed.release:
+        found = recorded.previous
+    return None if found is None or found.release == placed.release else _kept(recorded, services, found)

@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 LABEL_CONTRACT = "crmhost.contract"
 LABEL_ROLE = "crmhost.role"
 LABEL_RELEASE = "crmhost.release"
+LABEL_REKEYED = "crmhost.rekeyed"
+"""How often the secrets that a container was started with had been changed; absent: never. It tells nothing of them."""
 
 EDGE = "crmhost-edge"
 """The network that the ingress and every customer's web containers are on."""
@@ -103,7 +105,11 @@ def host_stack(url: str) -> str:
     return f"host-{kept.strip('-.') or 'local'}"
 
 
-def labels(contract: str, role: Role, release: str | None = None) -> dict[str, str]:
-    """Return the labels of a thing on the engine; `release` is a release's id."""
+def labels(contract: str, role: Role, release: str | None = None, rekeyed: int = 0) -> dict[str, str]:
+    """Return the labels of a thing on the engine; `release` is a release's id, `rekeyed` see LABEL_REKEYED."""
     own = {LABEL_CONTRACT: contract, LABEL_ROLE: role}
-    return own if release is None else {**own, LABEL_RELEASE: release}
+    if release is not None:
+        own[LABEL_RELEASE] = release
+    if rekeyed:
+        own[LABEL_REKEYED] = str(rekeyed)
+    return own

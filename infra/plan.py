@@ -20,11 +20,12 @@ from infra.steps import FIRST, is_upgrade
 class Survey:
     """What a contract wants of its Docker host, and what was seen there and in its stack.
 
-    wanted: the rollout at the end. recorded: the one that the stack holds, without secrets; None: there is no stack.
+    wanted: the rollout at the end. recorded: the one that the stack was asked to hold; None: there is no stack.
     slot: which of the host's two upstreams the ingress sends customers to; closed: to neither, but to the maintenance
     page. records: what the customer's database says, and due what follows; None: it is not up. built: the release's
     image is there. host: what differs in what the host has for all customers. pending: what a crash left in the stack.
     preview: what Pulumi would change; None: it was not asked. common: how many things the host has for all customers.
+    rekeyed: the names of the secrets that the fleet has changed since the stack was given them.
     """
 
     want: Want
@@ -43,6 +44,7 @@ class Survey:
     pending: tuple[str, ...] = ()
     preview: tuple[Change, ...] | None = None
     common: int = 0
+    rekeyed: tuple[str, ...] = ()
 
     @property
     def serving(self) -> Release | None:
@@ -88,7 +90,7 @@ def plan_of(survey: Survey) -> Plan:
     check(survey)
     if survey.going_back:
         return _plan(survey, None, (*survey.host, *_unfinished(survey), *_page(survey)))
-    ground = _once(*survey.host, *_image(survey), *survey.drift.changes, *_rollout(survey))
+    ground = _once(*survey.host, *_image(survey), *_secrets(survey), *survey.drift.changes, *_rollout(survey))
     upgrade = _upgrade(survey)
     steps = tuple(_steps(survey, later=bool(ground)))
     changes = (
@@ -152,6 +154,11 @@ def _image(survey: Survey) -> Iterator[Change]:
     if not survey.built:
         what = f"image:{survey.release.recipe}-{survey.release.version}"
         yield Change(what, "create", "it is built from packages pinned by their hashes")
+
+
+def _secrets(survey: Survey) -> Iterator[Change]:
+    for name in survey.rekeyed:
+        yield Change(f"secret:{name}", "update", "it was changed since the host was given it", disrupts="restart")
 
 
 def _rollout(survey: Survey) -> Iterator[Change]:

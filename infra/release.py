@@ -15,7 +15,7 @@ from crm.release import configuration, digest
 from crm.release import lock_of as lock_with
 from crm.slots import Filled, fill_exec, fill_text
 from infra import naming
-from infra.rollout import PASSWORD, SUPERUSER_PASSWORD, Limits, Placed, Runs, Service, Slot, UploadFile
+from infra.rollout import PASSWORD, SUPERUSER_PASSWORD, Limits, Placed, Rollout, Runs, Service, Slot, UploadFile
 from infra.settings import Images
 from infra.slots import PYTHON, values
 
@@ -86,6 +86,12 @@ def database(want: Want, images: Images) -> Service:
         UploadFile(path, 0o400, fill_text((secret,), {}, want.secrets, "PostgreSQL")) for path, secret in passwords
     )
     return Service(images.postgresql, DATABASE_LIMITS, tuple(files))
+
+
+def passwords(recorded: Rollout | None) -> Mapping[str, str]:
+    """Return the database's passwords that a stack was given, by the names of the secrets; none of no stack."""
+    names = {SUPERUSER_PASSWORD: SUPERUSER.name, PASSWORD: DATABASE_PASSWORD.name}
+    return {} if recorded is None else {names[file.path]: file.content for file in recorded.database.files}
 
 
 def redis(want: Want, images: Images) -> Service | None:

@@ -65,7 +65,8 @@ class Placed:
 
     image: an image id (`sha256:…`) or a reference by digest. host: the host name of the customer's URL. slot: which
     of the host's two upstreams the web container is. processes: the first is called `web`. health: the argument
-    vector of the containers' health check; it reaches the database. files: below /release.
+    vector of the containers' health check; it reaches the database. files: below /release; none of a previous release
+    that was given a password of the database's which that has no more. rekeyed: how often a secret in them was changed.
     """
 
     release: Release
@@ -75,6 +76,7 @@ class Placed:
     processes: tuple[Runs, ...]
     health: tuple[str, ...]
     files: tuple[UploadFile, ...]
+    rekeyed: int = 0
 
     def __post_init__(self) -> None:
         names = [process.name for process in self.processes]
@@ -89,11 +91,15 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """PostgreSQL or redis. files: for PostgreSQL, `superuser-password` and the application's `password`."""
+    """PostgreSQL or redis. files: for PostgreSQL, `superuser-password` and the application's `password`.
+
+    rekeyed: how often a secret in them was changed.
+    """
 
     image: str
     limits: Limits
     files: tuple[UploadFile, ...] = ()
+    rekeyed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +217,8 @@ def _rollout(raw: Mapping[str, Any], secret: Mapping[str, str]) -> Rollout:
 
 
 def _service(raw: Mapping[str, Any], key: str, secret: Mapping[str, str]) -> Service:
-    return Service(raw["image"], Limits(**raw["limits"]), _uploads(raw["files"], key, secret))
+    files = _uploads(raw["files"], key, secret)
+    return Service(raw["image"], Limits(**raw["limits"]), files, raw.get("rekeyed", 0))
 
 
 def _placed(raw: Mapping[str, Any], key: str, secret: Mapping[str, str]) -> Placed:
@@ -226,6 +233,7 @@ def _placed(raw: Mapping[str, Any], key: str, secret: Mapping[str, str]) -> Plac
         ),
         health=tuple(raw["health"]),
         files=_uploads(raw["files"], key, secret),
+        rekeyed=raw.get("rekeyed", 0),
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 from crm.errors import HostError
 from crm.plan import Release, Want
 from infra import images, moves, psql, release
 from infra.engine.lock import Held
+from infra.moves import Services
 from infra.plan import same
 from infra.rollout import Placed, Rollout, encode
 from infra.survey import Cloud, find_image, services
@@ -20,13 +23,15 @@ _PAUSE = 0.1
 class Stand:
     """Everything that is asked of Pulumi goes through here, one rollout after the other.
 
-    work: the release that was staged, brought back or left alone last: the one whose steps run.
+    work: the release that was staged, brought back or left alone last: the one whose steps run. While it is beside
+    another one, which knows the database's password, the database keeps that; `rekey` gives it the new one.
     """
 
     def __init__(self, cloud: Cloud, held: Held) -> None:
         self.cloud = cloud
         self.held = held
         self.work: Placed | None = None
+        self._passwords: Mapping[str, str] = {}
         self._recorded: Rollout | None = None
         self._read = False
 
@@ -54,10 +59,14 @@ class Stand:
         """
         wanted = release.release_of(want, self.cloud.settings.images)
         if kept is None or kept == wanted:
-            self.work = release.place(want, wanted, self.image(want), moves.slot_for(self.recorded, wanted))
+            alone = moves.alone(self.recorded, wanted)
+            self._passwords = {} if alone else release.passwords(self.recorded)
+            given = self._given(want)
+            self.work = release.place(given, wanted, self.image(want), moves.slot_for(self.recorded, wanted))
             return self.work
+        self._passwords = release.passwords(self.recorded)
         found = moves.find(self.recorded, kept)
-        if found is None:
+        if found is None or not found.files:
             raise HostError(
                 f"{want.contract}: nobody knows any more how {kept.id} was configured",
                 f"Write crm.version: {kept.version} and deploy it.",
@@ -76,15 +85,24 @@ class Stand:
 
     def beside(self, want: Want, placed: Placed, *, waiting: bool) -> Rollout:
         """Return the rollout with the release beside what serves."""
-        return moves.staged(self.recorded, want.contract, services(self.cloud, want), placed, waiting=waiting)
+        return moves.staged(self.recorded, want.contract, self._services(want), placed, waiting=waiting)
 
     def alone(self, want: Want, placed: Placed) -> Rollout:
         """Return the rollout in which the release serves, and no other exists."""
-        return moves.final(self.recorded, want.contract, services(self.cloud, want), placed)
+        return moves.final(self.recorded, want.contract, self._services(want), placed)
 
     def halted(self, want: Want, placed: Placed) -> Rollout:
         """Return the rollout in which nothing runs, and the release waits for its steps."""
-        return moves.halted(self.recorded, want.contract, services(self.cloud, want), placed)
+        return moves.halted(self.recorded, want.contract, self._services(want), placed)
+
+    def rekey(self, want: Want, to: Release) -> bool:
+        """Give the database the password that was kept from it, now that the release is alone; tells whether it did."""
+        wanted = release.release_of(want, self.cloud.settings.images)
+        if wanted != to or not moves.alone(self.recorded, to) or self._given(want) == want:
+            return False
+        self.up(self.alone(want, self.placed(want)))
+        self.await_database()
+        return True
 
     def is_recorded(self, rollout: Rollout) -> bool:
         """Tell whether the stack was last asked for it, secrets aside."""
@@ -102,3 +120,10 @@ class Stand:
                 )
             self.held.check()
             time.sleep(_PAUSE)
+
+    def _given(self, want: Want) -> Want:
+        """Return the want with the passwords that the database keeps for now."""
+        return replace(want, secrets={**want.secrets, **self._passwords})
+
+    def _services(self, want: Want) -> Services:
+        return services(self.cloud, self._given(want))

@@ -18,6 +18,7 @@ from infra.engine.engine import Engine
 from infra.engine.seen import Seen
 from infra.moves import Services
 from infra.plan import Survey, check, same
+from infra.rekeyed import rekeyed
 from infra.rollout import Rollout
 from infra.settings import HostSettings
 from infra.steprun import Ended
@@ -54,7 +55,7 @@ def survey(cloud: Cloud, want: Want) -> Survey:
     is asked for. Raises Refused for what cannot be or is not built, HostError when the host cannot be asked.
     """
     engine, wanted_release = cloud.engine, release.release_of(want, cloud.settings.images)
-    recorded = cloud.stack.recorded()
+    recorded = cloud.stack.recorded(secrets=True)
     cloud.stack.refuse_another_host()
     with ThreadPoolExecutor(7, "survey") as pool:
         seen = pool.submit(engine.seen, cloud.contract)
@@ -84,6 +85,7 @@ def survey(cloud: Cloud, want: Want) -> Survey:
         host=host.result(),
         common=len(hoststack.VOLUMES) + 2,  # with its network and its ingress
         pending=pending,
+        rekeyed=rekeyed(recorded, wanted, want),
     )
     check(result)
     return replace(result, preview=_preview(cloud, result))

@@ -48,6 +48,7 @@ class Database(pulumi.ComponentResource):
                 folder=_SECRETS,
                 files=(UploadFile(_START, 0o500, script(_START)), *service.files),
                 writable=(data,),
+                rekeyed=service.rekeyed,
             ),
             child,
         )
@@ -58,7 +59,7 @@ class Database(pulumi.ComponentResource):
                 argv=("bash", f"{_SECRETS}/{_START}", *settings(service.limits.memory_mb)),
                 user=naming.DATABASE_SYSTEM_USER,
                 limits=service.limits,
-                labels=labels,
+                labels=naming.labels(contract, "db", rekeyed=service.rekeyed),
                 networks=(Attached(network, (naming.DATABASE_HOST,)),),
                 mounts=(data, files.mounted),
                 # The image's folder for sockets is its user's; a tmpfs in its place would be root's. Hence PGHOST.

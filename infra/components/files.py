@@ -25,7 +25,10 @@ _LIMITS = Limits(64, "1.0")
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What goes into a volume of files: whose, where it is mounted, and the other folders that the owner writes to."""
+    """What goes into a volume of files: whose, where it is mounted, and the other folders that the owner writes to.
+
+    rekeyed: how often the secrets among them were changed.
+    """
 
     name: str
     contract: str
@@ -36,6 +39,7 @@ class Filled:
     folder: str
     files: tuple[UploadFile, ...]
     writable: tuple[Mounted, ...] = ()
+    rekeyed: int = 0
 
 
 class Files(pulumi.ComponentResource):
@@ -47,7 +51,8 @@ class Files(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         self.volume = volume(filled.name, labels, child)
         self.mounted = Mounted(self.volume.name, filled.folder, read_only=True)
-        once = container(filled.name, _one_shot(filled, labels, self.volume.name), child)
+        keyed = naming.labels(filled.contract, filled.role, filled.release, filled.rekeyed)
+        once = container(filled.name, _one_shot(filled, keyed, self.volume.name), child)
         once.exit_code.apply(lambda code: _check(filled.name, code))
         self.ready = once
         self.register_outputs({})

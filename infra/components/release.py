@@ -55,6 +55,7 @@ class ReleaseParts(pulumi.ComponentResource):
                 folder=naming.RELEASE_FOLDER,
                 files=placed.files,
                 writable=writable,
+                rekeyed=placed.rekeyed,
             ),
             child,
         )
@@ -79,7 +80,7 @@ def process_spec(
         argv=process.argv,
         user=f"{naming.UID}:{naming.UID}",
         limits=process.limits,
-        labels=naming.labels(contract, process.name, placed.release.id),
+        labels=naming.labels(contract, process.name, placed.release.id, placed.rekeyed),
         networks=(own, edge) if process.name == WEB else (own,),
         mounts=mounts,
         env=process.env,

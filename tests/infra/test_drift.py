@@ -42,7 +42,7 @@ def rollout(case: dict[str, Any]) -> Rollout:
 
 def healthy(want: Expected) -> SeenContainer:
     """Return the container as Docker shows it when all is well."""
-    labels = naming.labels("acme", want.role, want.release)
+    labels = naming.labels("acme", want.role, want.release, want.rekeyed)
     memory = want.limits.memory_mb << 20
     return SeenContainer(
         id="1" * 64, name=want.name, image=want.image, state="exited" if want.once else "running", health="", code=0,

@@ -94,6 +94,7 @@ def survey(case: dict[str, Any]) -> Survey:
         host=tuple(Change(*each) for each in case.get("host", ())),
         pending=tuple(case.get("pending", ())),
         preview=None if "preview" not in case else tuple(Change(*each) for each in case["preview"]),
+        rekeyed=tuple(case.get("rekeyed", ())),
     )
 
 
