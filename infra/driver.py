@@ -46,11 +46,13 @@ class CloudDriver:
     @contextmanager
     def lock(self, doing: str) -> Iterator[CloudWork]:
         """Hold the contract's lock on the host; raises LockHeld naming step and holder."""
+        from infra import shelves
         from infra.cloudwork import CloudWork
 
         cloud = self._cloud
         image = cloud.engine.image_id(cloud.settings.images.python)
         with locking.lock(cloud.engine, cloud.contract, doing, cloud.who, image=image) as held:
+            shelves.remove_left(cloud.engine, cloud.contract)
             work = CloudWork(cloud, self._host, held, self._patience)
             yield work
         if work.gone:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import posixpath
+import socket
 import tarfile
 import time
 import uuid
@@ -13,12 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import docker.errors
+import psutil
 
 from infra.engine.client import Client
 from infra.naming import LABEL_CONTRACT, LABEL_ROLE
 
 SHELF = "crmhost/shelf:1"
 """An image without a file, made on the engine itself: what never starts needs none."""
+LABEL_MAKER = "crmhost.maker"
+"""`PID BEGAN HOST` of the crmhost that made a shelf (BEGAN: seconds since 1970)."""
 _IN = "/volume"
 
 
@@ -73,10 +78,19 @@ def shelf_image(client: Client) -> str:
 
 def _shelf(client: Client, volume: str) -> str:
     labels = client.inspect_volume(volume).get("Labels") or {}
-    own = {LABEL_ROLE: "shelf"} | {key: value for key, value in labels.items() if key == LABEL_CONTRACT}
+    maker = f"{os.getpid()} {psutil.Process().create_time():.2f} {socket.gethostname()}"
+    own = {LABEL_ROLE: "shelf", LABEL_MAKER: maker} | {
+        key: value for key, value in labels.items() if key == LABEL_CONTRACT
+    }
     host = client.create_host_config(binds=[f"{volume}:{_IN}"], network_mode="none")
     name = f"{volume}-shelf-{uuid.uuid4().hex[:8]}"
-    made = client.create_container(shelf_image(client), command=["true"], name=name, labels=own, host_config=host)
+    made = client.create_container(
+        shelf_image(client),
+        command=["true"],
+        name=name,
+        labels=own | {LABEL_ROLE: "shelf", LABEL_MAKER: maker},
+        host_config=host,
+    )
     return str(made["Id"])
 
 
