@@ -20,6 +20,7 @@ from infra.settings import HostSettings
 from infra.workfolder import Recorded, recorded_from
 
 __all__ = ["Access", "Stack"]
+BEGUN = "Pulumi has not reached what it was asked for last"
 _HOUR = 3600.0
 
 
@@ -44,8 +45,12 @@ class Stack:
         return decode(recorded.rollout, secret)
 
     def pending(self) -> tuple[str, ...]:
-        """Return what a killed run left, in words; `up` mends it. Starts Pulumi where the state is not in files."""
-        return recovery.pending(self._runner)
+        """Return what a killed run left, in words; `up` mends it. Starts Pulumi where the state is not in files.
+
+        A `pulumi` that was killed early, or failed, leaves no trace in its state; that it was begun is remembered here.
+        """
+        left = recovery.pending(self._runner)
+        return left or (BEGUN,) * self._runner.folder.begun
 
     def preview(self, rollout: Rollout, *, refresh: bool = False) -> tuple[Change, ...]:
         """Return what an `up` would change, one Change a resource; changes nothing.
@@ -74,6 +79,7 @@ class Stack:
         self.recover(progress)
         self._runner.prepare()
         recorded = self._to_record(rollout)
+        self._runner.folder.begin()
         self._runner.folder.write(recorded)
         program = self._program(rollout, recorded)
         held = self._runner.deployment()
@@ -82,6 +88,7 @@ class Stack:
         self._unlocked(
             lambda: self._runner.up(program, progress, refresh=refresh, replace=replace, timeout=timeout), progress
         )
+        self._runner.folder.end()
 
     def destroy(self, *, keep_data: bool, progress: Progress) -> None:
         """Delete everything that the stack holds, and the stack; with `keep_data` all but the volumes with data.

@@ -70,9 +70,26 @@ class WorkFolder:
         if not self.configuration.exists() or self.configuration.read_text(encoding="utf-8") != text:
             _write(self.configuration, text)
 
+    @property
+    def begun(self) -> bool:
+        """Tell whether what was asked of Pulumi last has not been reached."""
+        return self._mark.exists()
+
+    def begin(self) -> None:
+        """Remember that Pulumi is asked for something, until `end`; outlives a kill of anybody."""
+        self._mark.touch(mode=0o600)
+
+    def end(self) -> None:
+        """Remember that Pulumi has reached what it was asked for."""
+        self._mark.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Remove the folder with everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+    @property
+    def _mark(self) -> Path:
+        return self.path / ".begun"
 
     def _settings(self) -> Mapping[str, Any]:
         try:
