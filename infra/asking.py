@@ -42,11 +42,6 @@ class Site:
         """Return the values of the recipe's slots."""
         return values(self.want, self.placed.release)
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Return what must not be shown, the longest first."""
-        return tuple(sorted(filter(None, self.want.secrets.values()), key=len, reverse=True))
-
 
 def answer(site: Site, ask: Ask) -> str:
     """Return the answer to a recipe's question; what cannot be asked yet is an answer too, as `Ask` wants it."""
@@ -55,7 +50,7 @@ def answer(site: Site, ask: Ask) -> str:
             output = psql.attempt(site.engine, site.contract, "query", query=query)
             return output.said if output.code == 0 else f"no answer: {psql.complaint(output)}"
         case Exec() as program:
-            return masked(ran(site, program, "a question", "ask", LONGEST).text, site)
+            return masked(ran(site, program, "a question", "ask", LONGEST).text, site.want)
         case Http():
             raise Refused(f"{site.want.recipe.id}: a question over HTTP, and no web process runs during steps", "")
 
@@ -94,9 +89,9 @@ def one_shot(site: Site, program: Exec, where: str, role: str, labels: Mapping[s
     )
 
 
-def masked(text: str, site: Site) -> str:
-    """Return the text without the contract's secrets, and without what could do harm on a terminal."""
-    for secret in site.secrets:
+def masked(text: str, want: Want) -> str:
+    """Return the text without the contract's secrets, the longest first, and without what could harm a terminal."""
+    for secret in sorted(filter(None, want.secrets.values()), key=len, reverse=True):
         text = text.replace(secret, "***")
     return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
 

@@ -11,7 +11,7 @@ from crm.driver import Status
 from crm.errors import HostError, Refused
 from crm.plan import Crossing, Plan, Release, Want
 from crm.recipe import Ask, Exec, Http, PipLock, Recipe
-from infra import crossings, naming, sites
+from infra import crossings, naming, sites, steplog
 from infra.engine import lock as locking
 from infra.engine.stream import Streams
 from infra.plan import plan_of, releases
@@ -82,13 +82,19 @@ class CloudDriver:
         return [each.release for each in kept if each is not None]
 
     def logs(self, process: str, lines: int) -> Iterator[str]:
-        """Yield the last lines of a process's log, made safe for a terminal."""
+        """Yield the last lines of a process's log, or of what `steps` that failed have printed, safe for a terminal."""
+        for line in self._log(process, lines):
+            yield "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in line)[:4000]
+
+    def _log(self, process: str, lines: int) -> Sequence[str]:
+        contract, engine = self._cloud.contract, self._cloud.engine
+        if process == steplog.PROCESS:
+            return list(steplog.shown(steplog.kept(engine, contract)))[-lines:]
         names = self._processes()
         if process not in names:
-            raise Refused(f"{self._cloud.contract} has no process {process!r}", f"it has: {', '.join(names)}")
-        text = self._cloud.engine.logs(names[process], lines).decode("utf-8", "replace")
-        for line in text.splitlines():
-            yield "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in line)[:4000]
+            known = ", ".join((*names, steplog.PROCESS))
+            raise Refused(f"{contract} has no process {process!r}", f"it has: {known}")
+        return engine.logs(names[process], lines).decode("utf-8", "replace").splitlines()
 
     def exec(self, want: Want, argv: Sequence[str]) -> int:  # noqa: ARG002 -- the release on the host decides
         """Run a command as the web process runs, with this process's streams; returns its exit code."""

@@ -72,7 +72,7 @@ def _failure(site: Site, found: _Found, seconds: float) -> GateFailed:
     placed, name = site.placed, naming.process(site.contract, site.placed.tag, WEB)
     log = ""
     with contextlib.suppress(HostError):  # there is no such container
-        log = masked(site.engine.logs(name, _LOG_LINES).decode("utf-8", "replace"), site)
+        log = masked(site.engine.logs(name, _LOG_LINES).decode("utf-8", "replace"), site.want)
     lines = f"; its log ends with:\n{tail(log)}" if log.strip() else "; its log is empty"
     said = found.text.strip()[:200]
     return GateFailed(

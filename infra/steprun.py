@@ -7,18 +7,21 @@ crmhost was killed is not lost: whoever comes next waits for it, and writes down
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC
 
 from crm.errors import HostError
 from crm.plan import Release, Want
 from crm.recipe import Ask, Step
 from crm.slots import way
 from crm.steps import Records, key, known_by_record
-from infra import naming, records
-from infra.asking import STEP, Site, answer, masked, ran, tail
+from infra import naming, records, steplog
+from infra.asking import LONGEST, STEP, Site, answer, masked, ran, tail
 from infra.engine.engine import Engine
 from infra.engine.lock import Held
+from infra.engine.stream import OutOfTime
 from infra.naming import LABEL_RELEASE
+from infra.steplog import Failed
 from infra.steps import last_of_upgrade
 
 LABEL_STEP = "crmhost.step"
@@ -26,11 +29,16 @@ LABEL_STEP = "crmhost.step"
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A step's container that nobody has recorded the end of. name: of its record; ok: it printed what it should."""
+    """A step's container that nobody has recorded the end of. name: of its record; ok: it printed what it should.
+
+    text: all that it printed, masked.
+    """
 
     name: str
     release_id: str
     ok: bool
+    code: int
+    text: str = field(repr=False)
 
 
 def run_step(site: Site, held: Held, step: Step) -> bool:
@@ -47,8 +55,12 @@ def run_step(site: Site, held: Held, step: Step) -> bool:
         return False
     held.step(name)
     records.mark(engine, contract, name, "started", release)
-    output = ran(site, way(step), f"step {step.name}", STEP, step.timeout, **{LABEL_STEP: name})
-    _check(site, step, masked(output.text, site), output.code)
+    try:
+        output = ran(site, way(step), f"step {step.name}", STEP, step.timeout, **{LABEL_STEP: name})
+    except OutOfTime:
+        said = masked(engine.finish(naming.step(contract), timeout=LONGEST).text, site.want)
+        raise _failed(site, step, f"did not end within {step.timeout:.0f} s, so it was ended", said) from None
+    _check(site, step, masked(output.text, site.want), output.code)
     records.mark(engine, contract, name, "finished", release, reached=reached)
     engine.remove(naming.step(contract))
     held.step("")
@@ -62,9 +74,9 @@ def ended(engine: Engine, want: Want) -> Ended | None:
         return None
     name = container.labels.get(LABEL_STEP, "")
     step = _of(want, name)
-    said = engine.finish(container.name, timeout=60).text if step is not None else ""
-    ok = step is not None and re.search(step.ok, said, re.DOTALL) is not None
-    return Ended(name, container.labels.get(LABEL_RELEASE, ""), ok)
+    output = engine.finish(container.name, timeout=LONGEST)
+    ok = step is not None and re.search(step.ok, output.text, re.DOTALL) is not None
+    return Ended(name, container.labels.get(LABEL_RELEASE, ""), ok, output.code, masked(output.text, want))
 
 
 def with_end(found: Records, end: Ended | None) -> Records:
@@ -87,6 +99,9 @@ def settle(engine: Engine, want: Want, release: Release) -> Ended | None:
             reached = step == last_of_upgrade(want.recipe, found, release)
             records.mark(engine, want.contract, end.name, "finished", release, reached=reached)
     if end is not None:
+        if not end.ok:
+            how = f"exit {end.code}, while crmhost was not there to see it"
+            steplog.keep(engine, want.contract, Failed(_now(engine), end.name, end.release_id, how, end.text))
         engine.remove(naming.step(want.contract))
     return end
 
@@ -104,17 +119,24 @@ def _of(want: Want, name: str) -> Step | None:
 
 
 def _check(site: Site, step: Step, said: str, code: int) -> None:
-    name = naming.step(site.contract)
     if re.search(step.ok, said, re.DOTALL) is None:
-        site.engine.remove(name)
-        raise HostError(
-            f"step {step.name} did not print {step.ok!r} (exit {code}); its output ends with:\n{tail(said)}",
-            "Mend the cause and deploy again.",
-        )
+        raise _failed(site, step, f"did not print {step.ok!r} (exit {code})", said)
     if isinstance(step.done, Ask) and not step.done.holds(answer(site, step.done)):
-        site.engine.remove(name)
-        raise HostError(
-            f"step {step.name} printed {step.ok!r}, and yet the recipe's question says that it is not done; its output"
-            f" ends with:\n{tail(said)}",
-            "Mend the cause and deploy again.",
-        )
+        what = f"printed {step.ok!r}, and yet the recipe's question says that it is not done"
+        raise _failed(site, step, what, said)
+
+
+def _failed(site: Site, step: Step, how: str, said: str) -> HostError:
+    """Return the error for a step that failed; what it printed is kept on the host, and its container is removed."""
+    engine, contract, release = site.engine, site.contract, site.placed.release
+    kept = steplog.keep(engine, contract, Failed(_now(engine), key(step, release), release.id, how, said))
+    engine.remove(naming.step(contract))
+    where = f"the whole output is kept on the host: crmhost logs {contract} {steplog.PROCESS} --lines 1000"
+    return HostError(
+        f"step {step.name} {how}; its output ends with:\n{tail(said)}",
+        f"{where if kept else 'the host could not keep the whole output'}; mend the cause and deploy again",
+    )
+
+
+def _now(engine: Engine) -> str:
+    return engine.now().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -13,7 +13,7 @@ FIRST: tuple[Phase, ...] = ("initialise", "admin")
 """The phases of a database that begins, or has the release's schema already."""
 UPGRADE: tuple[Phase, ...] = ("upgrade", "initialise", "admin")
 """The phases after which a database has the release's schema: what derives files for a release follows the upgrade."""
-LOG = "the output that the failed deploy showed"
+LOG = "what it printed (crmhost logs NAME steps)"
 
 
 def is_upgrade(records: Records, release: Release) -> bool:

@@ -75,7 +75,7 @@ def run(client: Client, dialer: Dialer, spec: OneShot, source: BinaryIO, timeout
             kept = converse(stream, Streams(source), until)
         output = kept.output(_ended(client, container, timeout))
     except OutOfTime:
-        client.remove_container(container, force=True)
+        _end(client, container, spec)
         raise OutOfTime(f"{spec.name}: did not end within {timeout:.0f} s, so it was ended", "") from None
     except BaseException:
         if not spec.keep:  # Ctrl-C ends a question; a step runs on, and whoever comes next asks for its end
@@ -174,6 +174,15 @@ def wait_gone(client: Client, container: str) -> None:
             return
         time.sleep(0.02)
     raise HostError(f"{container}: the engine is removing it, and it is still there", f"docker rm -f {container}")
+
+
+def _end(client: Client, container: str, spec: OneShot) -> None:
+    """End a program that took too long; what is kept is removed by whoever has read what it printed."""
+    if not spec.keep:
+        client.remove_container(container, force=True)
+        return
+    with contextlib.suppress(docker.errors.APIError):  # it ended at this moment
+        client.kill(container)
 
 
 def _ended(client: Client, container: str, timeout: float) -> int:

@@ -13,9 +13,10 @@ import pytest
 from crm.errors import GateFailed, Refused
 from crm.plan import Event
 from crmhost.backup.shelf import open_shelf
-from infra import naming
+from infra import naming, steplog
 from infra.engine.connect import Reach, connect
 from infra.engine.engine import Engine
+from infra.steplog import Failed
 from tests.support.cloud import Company, Customer
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
@@ -93,6 +94,17 @@ def test_what_runs_is_shown_with_its_users(acme: Customer) -> None:
     assert {name: state for name, state, _ in status.processes} == dict.fromkeys(("db", "web", "worker", "cron"), "up")
     assert (status.users, status.holder) == (1, None)
     assert any("/ready" in line for line in log)
+
+
+def test_what_is_no_process_is_refused_and_failed_steps_have_a_log(acme: Customer, docker: Engine) -> None:
+    output = "a line\nand \x1b[31manother"
+    failed = Failed("2026-01-02T03:04:05Z", "schema", "smallapp-1.0-0", "exit 1", output)
+    with acme.target("1.0") as target:
+        assert list(target.driver.logs("steps", 50)) == []
+        assert steplog.keep(docker, "walker", failed)
+        assert list(target.driver.logs("steps", 2)) == ["a line", "and ?[31manother"]
+        with pytest.raises(Refused, match=r"no process 'nothing'\n.*, ingress, steps"):
+            list(target.driver.logs("nothing", 50))
 
 
 def test_the_next_version_takes_over_and_goes_back(acme: Customer) -> None:

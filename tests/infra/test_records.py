@@ -14,7 +14,7 @@ from crm.errors import HostError
 from crm.plan import Release
 from crm.recipe import Exec, Recipe, Secret, Slotted, Step
 from crm.steps import Records
-from infra import naming, psql, records, steprun
+from infra import naming, psql, records, steplog, steprun
 from infra.asking import Site, ran
 from infra.engine.connect import Reach, connect
 from infra.engine.engine import Engine
@@ -140,13 +140,17 @@ def files(site: Site) -> Volume:
 
 
 def test_a_step_that_fails_stays_started_and_shows_its_output_without_secrets(site: Site, held: Held) -> None:
-    code = "import sys; print('got', sys.stdin.read())"
+    code = "import sys; print(*range(200), sep='\\n'); print('got', sys.stdin.read())"
     shows = Exec((Slotted("{python}"), "-c", code), stdin=(Secret("admin-password"),))
     step = replace(STEPS["schema"], ways=(shows,))
     with pytest.raises(HostError, match=r"step schema did not print .* \(exit 0\)") as failure:
         steprun.run_step(site, held, step)
     assert "***" in failure.value.what
-    assert site.want.secrets["admin-password"] not in failure.value.what
+    assert f"crmhost logs {site.contract} steps" in failure.value.remedy
+    (kept,) = steplog.kept(site.engine, site.contract)[-1:]
+    assert (kept.step, kept.release) == ("schema", site.placed.release.id)
+    assert [line.rstrip() for line in kept.text.splitlines()] == [*map(str, range(200)), "got ***"]
+    assert site.want.secrets["admin-password"] not in repr(failure.value) + kept.text
     assert found(site).steps == {"schema": "started"}
     assert no_step_left(site)
 
@@ -160,10 +164,15 @@ def test_a_step_whose_question_does_not_hold_afterwards_is_not_finished(site: Si
 
 
 def test_a_step_that_takes_too_long_is_ended(site: Site, held: Held) -> None:
-    slow = replace(STEPS["schema"], ways=(Exec((Slotted("{python}"), "-c", "import time; time.sleep(60)")),), timeout=1)
+    slow = replace(
+        STEPS["schema"],
+        ways=(Exec((Slotted("{python}"), "-c", "import time; print('hm', flush=True); time.sleep(60)")),),
+        timeout=1,
+    )
     with pytest.raises(HostError, match="did not end within 1 s"):
         steprun.run_step(site, held, slow)
     assert no_step_left(site)
+    assert steplog.kept(site.engine, site.contract)[-1].text.strip() == "hm"
 
 
 def test_the_database_has_the_schema_with_the_end_of_the_upgrade(
@@ -207,7 +216,10 @@ def test_the_end_of_a_step_that_nobody_saw_is_written_down_by_the_next(site: Sit
     end = steprun.ended(site.engine, orphan.want)
     assert steprun.with_end(found(site), end).steps == {"schema": state}
     assert found(site).steps == {"schema": "started"}
+    before = steplog.kept(site.engine, site.contract)
     assert steprun.settle(site.engine, orphan.want, site.placed.release) == end
+    new = [each.text.strip() for each in steplog.kept(site.engine, site.contract)[len(before) :]]
+    assert new == ([] if state == "finished" else ["half"])
     assert found(site).steps == {"schema": state}
     assert no_step_left(site)
     assert steprun.settle(site.engine, orphan.want, site.placed.release) is None
