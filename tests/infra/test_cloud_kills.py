@@ -33,6 +33,8 @@ LAST = 500
 """No change has so many events."""
 LOCK = 10.0
 """Seconds within which the lock of a killed crmhost is free."""
+UNBORN = "created"
+"""A lock that was made and never started: whoever comes a minute later takes it away."""
 PATIENCE = 300.0
 """Seconds after which a command that is given again hangs; a quiet machine needs ten."""
 LATE = (0.0, 0.05, 0.3)
@@ -72,7 +74,7 @@ class Killing:
         elif self.victim == "pulumi":
             assert ended.code in {0, 1}, ended.said  # it may have ended just before
             assert "Traceback" not in ended.said
-        until(lambda: self._lock() is None, "the lock of the dead ends by itself", LOCK)
+        until(lambda: self._lock() in {None, UNBORN}, "the lock of the dead ends by itself", LOCK)
         return ended
 
     def again(self, verb: Verb, version: str, ended: Ended, at: int) -> Row:
@@ -101,7 +103,7 @@ class Killing:
         match error:
             case LockHeld():
                 time.sleep(0.5)
-                return "a step still ran"
+                return "waited for the lock"
             case Refused() if "has changed since the plan was shown" in error.what:
                 return "the step ended meanwhile"
             case HostError() if "step register was begun and not finished" in error.what:
