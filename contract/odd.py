@@ -26,6 +26,7 @@ def _all(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str |
     elif "sla" not in sections.broken:
         yield (), "add 'sla:' when availability is promised", "no 'sla', so nothing is judged"
     yield from _around(sections)
+    yield from _plain_http(sections)
     yield from _cycles(sections)
     yield from _dates(sections)
     yield from _term(sections)
@@ -112,7 +113,7 @@ def _credit(credit: Credit) -> Iterator[tuple[tuple[str | int, ...], str, str | 
 
 
 def _around(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str | None]]:
-    monitor, crm = sections.monitor, sections.crm
+    monitor = sections.monitor
     if monitor is not None and "monitor" in sections.written:
         if monitor.confirm == 1:
             yield ("monitor", "confirm"), "one lost packet is an outage: write 2 or more unless meant", None
@@ -121,11 +122,6 @@ def _around(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, st
     credit = sections.sla.credit if sections.sla is not None else None
     if credit is not None and sections.billing is None and "billing" not in sections.broken:
         yield ("sla", "credit"), "add 'billing: {system: webhook, account: …}'", "credit that is delivered nowhere"
-    encrypt = sections.data_protection.encrypt if sections.data_protection is not None else None
-    if crm is not None and crm.url.startswith("http:") and encrypt is not None and encrypt.in_transit:
-        yield ("crm", "url"), "data-protection promises encryption in transit: write an https URL", None
-    elif crm is not None and crm.url.startswith("http:") and not _is_loopback(crm.url):
-        yield ("crm", "url"), "passwords travel unencrypted: write an https URL", None
     support = sections.support
     if support is not None and support.complaint is not None and not support.complaint.sends:
         yield ("support", "complaint", "sends"), "nothing is sent back: write [result, plan]", None
@@ -153,6 +149,18 @@ def _dates(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str
         yield ("term", "accepted"), "add 'signed': nothing is deployed before it", "'accepted' without 'signed'"
     if term is not None and term.renewal_notice is not None and term.lasts is None:
         yield ("term", "renewal-notice"), "add 'lasts', as in 'lasts: 1 year'", "a notice of an end that is not there"
+
+
+def _plain_http(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str | None]]:
+    """Yield what is odd about http; on a Docker host it is an error (contract.rules)."""
+    crm, target = sections.crm, sections.target
+    if crm is None or not crm.url.startswith("http:") or (target is not None and target.kind == "cloud"):
+        return
+    encrypt = sections.data_protection.encrypt if sections.data_protection is not None else None
+    if encrypt is not None and encrypt.in_transit:
+        yield ("crm", "url"), "data-protection promises encryption in transit: write an https URL", None
+    elif not _is_loopback(crm.url):
+        yield ("crm", "url"), "passwords travel unencrypted: write an https URL", None
 
 
 def _is_loopback(url: str) -> bool:

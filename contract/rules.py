@@ -28,7 +28,7 @@ Rule = Callable[[Sections], Iterator[Finding]]
 
 def check(sections: Sections) -> Iterator[Finding]:
     """Yield what is wrong between values that could be read, what is odd, and what is not kept yet."""
-    for rule in (_vantages, _timing, _tiers, _credit, _billing, _dates, _term, _crm, _installation, _holidays):
+    for rule in (_vantages, _timing, _tiers, _credit, _billing, _dates, _term, _crm, _url, _installation, _holidays):
         yield from rule(sections)
     yield from odd.check(sections)
     yield from unkept.check(sections)
@@ -166,6 +166,12 @@ def _crm(sections: Sections) -> Iterator[Finding]:
         return
     if target is not None and target.kind != "saas" and not crm.version:
         yield Finding(("crm",), "add it, as in 'version: 2.8.6'", "no 'version'")
+
+
+def _url(sections: Sections) -> Iterator[Finding]:
+    crm, target = sections.crm, sections.target
+    if crm is not None and target is not None and target.kind == "cloud" and crm.url.startswith("http:"):
+        yield Finding(("crm", "url"), "a Docker host's ingress answers over TLS alone: write an https URL")
 
 
 def _installation(sections: Sections) -> Iterator[Finding]:

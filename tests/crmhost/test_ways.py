@@ -45,12 +45,12 @@ def test_only_customers_on_docker_hosts_are_reached_elsewhere(tmp_path: Path) ->
     cloud = "{kind: cloud, docker: 'ssh://docker.example'}"
     several = (
         contract(cloud),
-        contract(cloud, "http://crm.acme.example:8080/"),
+        contract(cloud, "https://crm.acme.example:8443/"),
         contract("{kind: webhost, host: web.example, user: acme}"),
     )
     assert connections(fleet(tmp_path, SETTINGS), several) == (
         "crm.acme.example:443:127.0.0.1:4443",
-        "crm.acme.example:8080:127.0.0.1:4443",
+        "crm.acme.example:8443:127.0.0.1:4443",
     )
     assert connections(fleet(tmp_path, "fleet: Test hosting\n"), several) == ()
 
