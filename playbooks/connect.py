@@ -1,44 +1,32 @@
-"""Reaching a host over SSH: its key is verified against the fleet's own file, and only keys log in, never a password.
+"""Reaching a host over SSH, through jump hosts where there are any, each of them verified and logged in to.
 
-The one place that knows paramiko; it is imported when a connection is made.
+paramiko is imported when a connection is made.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
-import os
 import socket
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crm.errors import HostError
-from playbooks.host import Channel, Host
+from playbooks.entry import AcceptAt, Passage, enter
+from playbooks.host import Host
+from playbooks.keys import Ring
 from playbooks.kind import Put
-from playbooks.known_hosts import Known, fingerprint, look_up, name_of, pin
+from playbooks.route import Address, Stop
 from playbooks.terminal import safe_line
+from playbooks.wire import Channel
 
 if TYPE_CHECKING:
     import paramiko
 
-_AGENT_KEYS = 4  # a server ends the connection after MaxAuthTries (default 6) wrong keys
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Who logs in where."""
-
-    user: str
-    host: str
-    port: int = 22
-
-    def __str__(self) -> str:
-        """Return `user@host`, with the port where it is not 22."""
-        return f"{self.user}@{self.host}" + ("" if self.port == 22 else f":{self.port}")
+__all__ = ["AcceptAt", "Address", "Stop", "connect", "connect_through"]
 
 
 def connect(
@@ -49,38 +37,47 @@ def connect(
     accept_new: Callable[[str], bool],
     timeout: float = 15.0,
 ) -> Host:
-    """Return an open connection to a host whose key was verified.
+    """Return an open connection to a host that is reached without any other; see `connect_through`.
 
-    known_hosts: the fleet's file; on first contact `accept_new("SHA256:…")` decides, and the key is pinned there.
-    key_file: the one private key to log in with; None: the agent's keys, then those in ~/.ssh. timeout: seconds for
-    each stage. Raises HostError for: no such name, refused, silent, another host key, no accepted key.
+    key_file: the one private key to log in with; None: the agent's keys, then those in ~/.ssh.
+    """
+    way = (Stop.only(address, key_file),)
+    return connect_through(way, known_hosts, ring=Ring(), accept=lambda _, shown: accept_new(shown), timeout=timeout)
+
+
+def connect_through(
+    way: Sequence[Stop], known_hosts: Path, *, ring: Ring, accept: AcceptAt, timeout: float = 15.0
+) -> Host:
+    """Return an open connection to the last host of the way, through those before it; each one's key was verified.
+
+    known_hosts: the fleet's file; on first contact `accept(stop, "SHA256:…")` decides, and the key is pinned there.
+    ring: the keys to log in with. timeout: seconds for each stage at each host. Raises HostError that names the host
+    on the way: no such name, refused, silent, another host key, no accepted key, a jump host that passes nothing on.
     """
     _import_lean()
     import paramiko
 
     logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its tracebacks are not for people; ours is
-    wire = _open(address, timeout)
-    transport: paramiko.Transport | None = None
+    line = _Line()
     try:
-        known = look_up(known_hosts, name_of(address.host, address.port))
-        transport = paramiko.Transport(wire)
-        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout
-        _prefer(transport, known)
-        _verify(address, _shake_hands(address, transport, timeout), known_hosts, accept_new)
-        _log_in(address, transport, key_file)
-        transport.set_keepalive(10)
-    except BaseException:
-        if transport is not None:
-            transport.close()
-        wire.close()
+        for stop in way:
+            wire = line.onward(stop, timeout) if line.reached else _open(stop, timeout)
+            line.reached.append((stop, enter(stop, wire, known_hosts, ring, accept, timeout)))
+    except BaseException as error:
+        gone = line.gone() if isinstance(error, HostError) else None
+        line.close()
+        if gone is not None:
+            raise HostError(
+                f"{way[-1].title}: the connection was lost at {gone}, on the way to it", "Run the same command again."
+            ) from error
         raise
-    return Host(str(address), _Ssh(transport, (paramiko.SSHException, EOFError, OSError)))
+    return Host(str(way[-1].address), _Ssh(line, (paramiko.SSHException, EOFError, OSError)))
 
 
 def _import_lean() -> None:
     """Import paramiko without invoke.
 
-    paramiko reads `Match exec` lines of SSH configurations with it where it is there; none are read here, and it makes
+    paramiko runs `Match exec` lines of SSH configurations with it; none of them gets that far, and it makes
     up a quarter of what an operation that finds nothing to do costs.
     """
     if "paramiko" in sys.modules or "invoke" in sys.modules:
@@ -92,15 +89,79 @@ def _import_lean() -> None:
         del sys.modules["invoke"]
 
 
-class _Ssh:
-    """One authenticated transport."""
+class _Line:
+    """The connections that are open: each one after the first runs through the one before it."""
 
-    def __init__(self, transport: paramiko.Transport, errors: tuple[type[Exception], ...]) -> None:
-        self._transport = transport
+    def __init__(self) -> None:
+        self.reached: list[tuple[Stop, paramiko.Transport]] = []
+
+    def onward(self, stop: Stop, timeout: float) -> Passage:
+        """Return a connection from the host that was reached last to the next one."""
+        import paramiko
+
+        before, transport = self.reached[-1]
+        place = (stop.address.host, stop.address.port)
+        try:
+            return Passage(transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=timeout))
+        except paramiko.ChannelException as error:
+            raise _not_passed(before, stop, error) from error
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise HostError(
+                f"{stop.title}: {before.address} made no connection to it within {timeout:g} s",
+                f"Check that the host is up, as {before.address} reaches it, and that no firewall is between them.",
+            ) from error
+
+    def gone(self) -> str | None:
+        """Return the first host on the way whose connection ended; an end shows at the last one a moment earlier."""
+        if not self.reached:
+            return None
+        last = self.reached[-1][1]
+        last.join(0.01)
+        if last.is_active():
+            return None
+        for stop, transport in self.reached:
+            transport.join(0.05)
+            if not transport.is_active():
+                return stop.title if stop.passed else ""
+        return ""
+
+    def close(self) -> None:
+        """End the connections, the farthest first."""
+        for _, transport in reversed(self.reached):
+            transport.close()
+
+
+def _not_passed(before: Stop, stop: Stop, error: paramiko.ChannelException) -> HostError:
+    host, port = stop.address.host, stop.address.port
+    said = safe_line(error.text or str(error))
+    if error.code == 2:  # SSH_OPEN_CONNECT_FAILED
+        return HostError(
+            f"{stop.title}: {before.address} cannot connect to {host}, port {port}: {said}",
+            f"Check that the host is up, and that {before.address} knows its name; then `{_field(stop)}` and the port.",
+        )
+    return HostError(
+        f"{before.title}: passes no connection on to {host}, port {port}: {said}",
+        "Let its SSH server do so for this account: AllowTcpForwarding yes, and no PermitOpen that leaves it out.",
+    )
+
+
+def _field(stop: Stop) -> str:
+    return "target.jump" if stop.passed else "target.host"
+
+
+class _Ssh:
+    """The line to a host: what is done there goes over the last connection."""
+
+    def __init__(self, line: _Line, errors: tuple[type[Exception], ...]) -> None:
+        self._line = line
+        self._transport = line.reached[-1][1]
         self.errors = errors
 
     def channel(self, timeout: float) -> Channel:
         return self._transport.open_session(timeout=timeout)
+
+    def gone(self) -> str | None:
+        return self._line.gone()
 
     def send(self, puts: Sequence[Put], folder: str, timeout: float) -> None:
         client = self._transport.open_sftp_client()
@@ -116,7 +177,7 @@ class _Ssh:
                     file.write(put.content)
 
     def close(self) -> None:
-        self._transport.close()
+        self._line.close()
 
 
 def _make_private(client: paramiko.SFTPClient, folder: str) -> None:
@@ -128,129 +189,24 @@ def _make_private(client: paramiko.SFTPClient, folder: str) -> None:
         client.chmod(folder, 0o700)
 
 
-def _open(address: Address, timeout: float) -> socket.socket:
+def _open(stop: Stop, timeout: float) -> socket.socket:
+    host, port = stop.address.host, stop.address.port
     try:
-        wire = socket.create_connection((address.host, address.port), timeout)
+        wire = socket.create_connection((host, port), timeout)
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except socket.gaierror as error:
         raise HostError(
-            f"{address}: no such host name: {address.host!r} ({error.strerror})",
-            "Check `target.host` in the contract and this machine's DNS.",
+            f"{stop.title}: no such host name: {host!r} ({error.strerror})",
+            f"Check `{_field(stop)}` in the contract and this machine's DNS.",
         ) from error
     except TimeoutError as error:
         raise HostError(
-            f"{address}: no connection within {timeout:g} s",
-            f"Check that the host is up and that no firewall drops port {address.port}.",
+            f"{stop.title}: no connection within {timeout:g} s",
+            f"Check that the host is up and that no firewall drops port {port}.",
         ) from error
     except OSError as error:
         raise HostError(
-            f"{address}: cannot connect: {error.strerror or error}",
-            "Check that the host is up, `target.host` and the port, and that SSH runs there.",
+            f"{stop.title}: cannot connect: {error.strerror or error}",
+            f"Check that the host is up, `{_field(stop)}` and the port, and that SSH runs there.",
         ) from error
     return wire
-
-
-def _prefer(transport: paramiko.Transport, known: Sequence[Known]) -> None:
-    """Ask for a key of a pinned type first: a host may have several, and another one is not a changed one."""
-    options = transport.get_security_options()
-    pinned = {entry.algorithm for entry in known}
-    if "ssh-rsa" in pinned:
-        pinned |= {"rsa-sha2-512", "rsa-sha2-256"}
-    options.key_types = tuple(sorted(options.key_types, key=lambda kind: kind not in pinned))
-
-
-def _shake_hands(address: Address, transport: paramiko.Transport, timeout: float) -> paramiko.PKey:
-    import paramiko
-
-    try:
-        transport.start_client(timeout=timeout)
-        return transport.get_remote_server_key()  # raises when the time ran out: start_client then just returns
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        raise HostError(
-            f"{address}: what answers on port {address.port} does not speak SSH with us: {safe_line(str(error))}",
-            "Check the port, and that the host's SSH server is up and not overloaded.",
-        ) from error
-
-
-def _verify(address: Address, key: paramiko.PKey, known_hosts: Path, accept_new: Callable[[str], bool]) -> None:
-    name = name_of(address.host, address.port)
-    shown = key.asbytes()
-    pinned = look_up(known_hosts, name)
-    if any(entry.key == shown for entry in pinned):
-        return
-    if pinned:
-        first = pinned[0]
-        raise HostError(
-            f"{address}: the host key changed: {fingerprint(shown)} was shown, {first.fingerprint} is pinned in "
-            f"{known_hosts}:{first.line}",
-            "Somebody may be between you and the host. If its owner confirms the new key, remove that line and "
-            "run the command again.",
-        )
-    if not accept_new(fingerprint(shown)):
-        raise HostError(
-            f"{address}: its key {fingerprint(shown)} is not known, and was not accepted",
-            "Compare it with what the host's owner says, then accept it on first contact.",
-        )
-    pin(known_hosts, name, key.get_name(), shown)
-
-
-def _log_in(address: Address, transport: paramiko.Transport, key_file: Path | None) -> None:
-    import paramiko
-
-    tried: list[str] = []
-    for source, key in _keys(key_file):
-        tried.append(source)
-        try:
-            if not transport.auth_publickey(address.user, key):
-                return
-        except paramiko.BadAuthenticationType as error:
-            raise HostError(
-                f"{address}: the host takes no keys, only: {', '.join(map(safe_line, error.allowed_types))}",
-                "crmhost logs in with keys alone; let the host accept one for this account.",
-            ) from error
-        except paramiko.AuthenticationException:
-            if not transport.is_active():
-                break
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            raise HostError(f"{address}: the host ended the log-in: {safe_line(str(error))}") from error
-    offered = ", ".join(tried) or "none: no agent, and no key in ~/.ssh"
-    raise HostError(
-        f"{address}: the host refused the log-in of {address.user!r}; keys offered: {offered}",
-        "Add the public key to the account's ~/.ssh/authorized_keys, or name the right key and user in the fleet.",
-    )
-
-
-def _keys(key_file: Path | None) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Yield the keys to offer with where each came from."""
-    import paramiko
-
-    if key_file is not None:
-        yield str(key_file), _load(key_file)
-        return
-    if os.environ.get("SSH_AUTH_SOCK"):
-        for key in paramiko.Agent().get_keys()[:_AGENT_KEYS]:
-            yield f"agent {key.fingerprint}", key
-    for name in ("id_ed25519", "id_ecdsa", "id_rsa"):
-        path = Path("~/.ssh").expanduser() / name
-        if path.is_file():
-            try:
-                yield str(path), _load(path)
-            except HostError:
-                continue  # a default key with a passphrase is for the agent; it was not asked for by name
-
-
-def _load(path: Path) -> paramiko.PKey:
-    import paramiko
-    from paramiko.pkey import UnknownKeyType
-
-    try:
-        return paramiko.PKey.from_path(path)
-    except (paramiko.PasswordRequiredException, TypeError) as error:  # cryptography's word for it is TypeError
-        raise HostError(f"{path}: the key has a passphrase", f"Add it to your agent: ssh-add {path}") from error
-    except FileNotFoundError as error:
-        raise HostError(f"{path}: no such key file", "Name the private key to log in with.") from error
-    except (OSError, ValueError, paramiko.SSHException, UnknownKeyType) as error:
-        raise HostError(
-            f"{path}: not a private key that can be read: {safe_line(str(error))}",
-            "Give an OpenSSH private key (ed25519, ecdsa or rsa), readable by you.",
-        ) from error

@@ -11,74 +11,26 @@ import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from crm.errors import HostError
 from playbooks.kind import Put
 from playbooks.shell import Sh, sh
 from playbooks.terminal import safe
+from playbooks.wire import Channel, Wire, lost
 
+_END = 40  # bytes; the last line of an answer is shorter
 _STDERR_KEPT = 16 * 1024  # bytes; enough to say why something failed
-
-
-class Channel(Protocol):
-    """One program on the host; paramiko's Channel is one."""
-
-    def settimeout(self, timeout: float | None) -> None:
-        """Bound every later call, in seconds; it raises TimeoutError."""
-        ...
-
-    def exec_command(self, command: str) -> None:
-        """Start the program."""
-        ...
-
-    def sendall(self, s: bytes) -> None:
-        """Write to its standard input."""
-        ...
-
-    def shutdown_write(self) -> None:
-        """Close its standard input."""
-        ...
-
-    def recv(self, nbytes: int) -> bytes:
-        """Read from its standard output; empty at the end."""
-        ...
-
-    def recv_stderr(self, nbytes: int) -> bytes:
-        """Read from its standard error; empty at the end."""
-        ...
-
-    def close(self) -> None:
-        """Stop talking to it."""
-        ...
-
-
-class Wire(Protocol):
-    """The transport below a host; `playbooks.connect` has the one over SSH."""
-
-    errors: tuple[type[Exception], ...]
-    """What its calls and those of its channels raise when the connection is gone."""
-
-    def channel(self, timeout: float) -> Channel:
-        """Open a channel."""
-        ...
-
-    def send(self, puts: Sequence[Put], folder: str, timeout: float) -> None:
-        """Write the files over SFTP; raises OSError for what the host refused."""
-        ...
-
-    def close(self) -> None:
-        """End the connection."""
-        ...
 
 
 class Stream:
     """A program on the host that is talked to line by line."""
 
-    def __init__(self, name: str, channel: Channel, errors: tuple[type[Exception], ...]) -> None:
+    def __init__(self, name: str, channel: Channel, wire: Wire) -> None:
         self._name = name
         self._channel = channel
-        self._errors = errors
+        self._wire = wire
+        self._errors = wire.errors
         self._rest = b""
 
     def send(self, data: bytes) -> None:
@@ -86,7 +38,7 @@ class Stream:
         try:
             self._channel.sendall(data)
         except self._errors as error:
-            raise _lost(self._name, error) from error
+            raise lost(self._name, self._wire, error) from error
 
     def line(self, timeout: float) -> bytes | None:
         """Return the next whole line without its newline, or None at the end; raises TimeoutError, HostError."""
@@ -98,8 +50,10 @@ class Stream:
             except TimeoutError:
                 raise
             except self._errors as error:
-                raise _lost(self._name, error) from error
+                raise lost(self._name, self._wire, error) from error
             if not data:
+                if self._wire.gone():
+                    raise lost(self._name, self._wire, EOFError("it was cut off"))
                 return None
             self._rest += data
             if len(self._rest) > 4 << 20:
@@ -178,8 +132,10 @@ class Host:
                 "What answers there is not what was asked; look at the account's shell profile and disk.",
             ) from error
         except self._wire.errors as error:
-            raise _lost(self.name, error) from error
+            raise lost(self.name, self._wire, error) from error
         drain.join(1.0)
+        if f"{mark} ".encode() not in answer[-_END:] and self._wire.gone() is not None:
+            raise lost(self.name, self._wire, EOFError("it was cut off"))
         return _unframed(self.name, answer, mark, bytes(errors))
 
     def _hand_over(self, channel: Channel, script: bytes) -> Exception | None:
@@ -200,10 +156,10 @@ class Host:
             channel.settimeout(30.0)
             channel.exec_command(command.text)
         except self._wire.errors as error:
-            raise _lost(self.name, error) from error
+            raise lost(self.name, self._wire, error) from error
         discard = bytearray()
         threading.Thread(target=_drain, args=(channel, discard, self._wire.errors), daemon=True).start()
-        return Stream(self.name, channel, self._wire.errors)
+        return Stream(self.name, channel, self._wire)
 
     def put(self, puts: Sequence[Put], folder: str, *, timeout: float = 120.0) -> None:
         """Send the files in one SFTP pass into a folder that only the account may enter (made when missing).
@@ -225,7 +181,7 @@ class Host:
         try:
             why = self.ask(_why(folder), timeout=10.0, limit=4096).decode("utf-8", "replace").strip()
         except HostError:
-            return _lost(self.name, error)
+            return lost(self.name, self._wire, error)
         return HostError(
             f"{self.name}: cannot write files to {folder}: {safe(why or str(error), 600)}",
             "Free some space or quota on the host, or mend the folder's permissions, and run the same command again.",
@@ -293,11 +249,3 @@ def _drain(channel: Channel, kept: bytearray, errors: tuple[type[Exception], ...
                 return
             kept += data
             del kept[:-_STDERR_KEPT]
-
-
-def _lost(name: str, error: Exception) -> HostError:
-    reason = str(error).strip() or type(error).__name__
-    return HostError(
-        f"{name}: the connection was lost: {safe(reason, 300)}",
-        "Run the same command again: what was done is kept, and what was not is done then.",
-    )

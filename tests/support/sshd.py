@@ -102,6 +102,7 @@ def _configuration(folder: Path, port: int, environment: Mapping[str, str]) -> s
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
             f"SetEnv {variables}",
+            "Subsystem sftp internal-sftp",
             "",
         )
     )
