@@ -11,16 +11,22 @@ import pulumi
 
 from crm.errors import CrmhostError, Refused
 from infra.backend import PROJECT
+from infra.hostprogram import declare_host
+from infra.hostrecord import host_from
 from infra.program import declare, keep
 from infra.rollout import Rollout, decode
 from infra.sealed import unseal
-from infra.workfolder import REACH, ROLLOUT, SEALED, Recorded, reach_from
+from infra.workfolder import HOST, REACH, ROLLOUT, SEALED, Recorded, reach_from
 
 
 def main() -> None:
-    """Declare the recorded rollout of the stack that Pulumi has selected."""
+    """Declare what is recorded of the stack that Pulumi has selected: a customer's rollout, or a host's own things."""
     try:
         stack = pulumi.get_stack()
+        host = pulumi.Config(PROJECT).get(HOST.partition(":")[2])
+        if host is not None:
+            declare_host(host_from(host))
+            return
         recorded = _recorded(stack)
         secret = unseal(given_passphrase(os.environ), stack, recorded.sealed)
         rollout = decode(recorded.rollout, secret)
@@ -76,5 +82,8 @@ def _recorded(stack: str) -> Recorded:
     found = {key: config.get(key.partition(":")[2]) for key in (ROLLOUT, REACH, SEALED)}
     texts = {key: text for key, text in found.items() if text is not None}
     if len(texts) < len(found):
-        raise CrmhostError(f"{stack}: nothing is recorded of this stack", "Deploy it: crmhost deploy " + stack)
+        raise CrmhostError(
+            f"{stack}: nothing is recorded of this stack",
+            f"A customer's: crmhost deploy {stack}; that of a Docker host itself: crmhost host up ADDRESS",
+        )
     return Recorded(texts[ROLLOUT], reach_from(texts[REACH]), texts[SEALED])

@@ -28,9 +28,11 @@ from infra import naming, sites
 from infra.engine.engine import Engine
 from infra.engine.lock import Claim, Held, hold
 from infra.engine.seen import Seen, SeenContainer
+from infra.hostrecord import host_to
 from infra.ingress import configuration
 from infra.ingress.configuration import HOST
 from infra.settings import HostSettings
+from infra.workfolder import WorkFolder
 
 if TYPE_CHECKING:
     from infra.recovery import Asked
@@ -68,6 +70,7 @@ def ensure(
     Raises Refused where the ingress was set up by another fleet and is to be otherwise.
     """
     if not differs(engine, settings):
+        _record(settings, access)
         return ()
     with _alone(engine, settings, f"host up {engine.reach.url}", who) as held:
         changes = differs(engine, settings)
@@ -79,6 +82,7 @@ def ensure(
         if differs(engine, settings):
             held.check()
             _up(stack, settings, progress)
+        _record(settings, access)
     return changes
 
 
@@ -157,11 +161,19 @@ def _up(stack: Runner, settings: HostSettings, progress: Progress) -> None:
     recovery.recover(stack, asked, progress)
     was_there = stack.exists()
     stack.prepare()
+    stack.folder.write_host(host_to(settings))
     try:
         stack.up(asked.program, progress, refresh=was_there, timeout=_TIMEOUT)
     except Locked as error:
         recovery.recover(stack, asked, progress, error.locks)
         stack.up(asked.program, progress, refresh=True, timeout=_TIMEOUT)
+
+
+def _record(settings: HostSettings, access: Access) -> None:
+    """Let the folder of a stack that stands as the settings say record them, where it was made before that was done."""
+    folder = WorkFolder(access.folder, naming.host_stack(settings.reach.url), access.backend)
+    if folder.path.exists() and folder.read_host() != host_to(settings):
+        folder.write_host(host_to(settings))
 
 
 def _asked(settings: HostSettings) -> Asked:

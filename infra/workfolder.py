@@ -1,8 +1,8 @@
 """The folder that a stack keeps on this machine: with it, plain `pulumi up` there does what was recorded, and no more.
 
 `Pulumi.yaml` and `__main__.py` are the same for every stack but for where the state is; `Pulumi.<stack>.yaml` holds the
-rollout, how the host is reached, and the contents of secret files, sealed (written as JSON, which is YAML and quickly
-read). Each is written whole or not at all.
+rollout, how the host is reached, and the contents of secret files, sealed; of a host's own stack what its ingress is
+(written as JSON, which is YAML and quickly read). Each is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from infra.backend import PROJECT
 from infra.engine.reach import Reach
 
 ROLLOUT, REACH, SEALED = f"{PROJECT}:rollout", f"{PROJECT}:reach", f"{PROJECT}:sealed"
+HOST = f"{PROJECT}:host"
 _PROGRAM = (
     '"""What `pulumi` runs here: the rollout that crmhost recorded."""\n\nfrom infra.byhand import main\n\nmain()\n'
 )
@@ -64,8 +65,20 @@ class WorkFolder:
 
     def write(self, recorded: Recorded) -> None:
         """Record what the stack is asked to hold; Pulumi's own lines in the file stay."""
+        self._keep(_config(recorded))
+
+    def write_host(self, text: str) -> None:
+        """Record what a host's own stack is asked to hold: `infra.hostrecord` has its form."""
+        self._keep({HOST: text})
+
+    def read_host(self) -> str | None:
+        """Return what is recorded of a host's own stack, or None."""
+        found = (self._settings().get("config") or {}).get(HOST)
+        return None if found is None else str(found)
+
+    def _keep(self, config: Mapping[str, str]) -> None:
         settings = dict(self._settings())
-        settings["config"] = {**(settings.get("config") or {}), **_config(recorded)}
+        settings["config"] = {**(settings.get("config") or {}), **config}
         text = json.dumps(settings, indent=1, sort_keys=True) + "\n"
         if not self.configuration.exists() or self.configuration.read_text(encoding="utf-8") != text:
             _write(self.configuration, text)

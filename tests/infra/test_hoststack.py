@@ -1,25 +1,30 @@
 """What a host has for all customers: made once, found different, mended, left alone for others, and at last removed."""
 
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from crm.errors import HostError, Refused
+from crm.errors import CrmhostError, HostError, Refused
 from crm.plan import Event
 from infra import hoststack, naming, sites
 from infra.engine.connect import Engine, Reach, connect
 from infra.engine.run import OneShot, create
 from infra.engine.seen import Seen
-from infra.ingress.configuration import FILES, HOST, ROOT_CERTIFICATE
+from infra.hostrecord import host_from, host_to
+from infra.ingress.configuration import FILES, HOST, ROOT_CERTIFICATE, digest
 from infra.runner import Access
 from infra.settings import HostSettings, Ingress
 from infra.toolchain import Toolchain
+from infra.workfolder import WorkFolder
 from tests.support.engine import RealEngine
 from tests.support.images import Images
-from tests.support.ingress import access_in, settings_of
+from tests.support.ingress import PASSPHRASE, access_in, settings_of
 from tests.support.ownengine import own_engine
 from tests.support.until import until
 
@@ -110,6 +115,48 @@ def test_what_was_changed_by_hand_is_named_and_mended(up: Engine, settings: Host
     assert hoststack.differs(up, settings) == ()
     assert sites.state(up, SITE) == sites.Site("b")
     assert sites.authority(up) == before
+
+
+def test_plain_pulumi_in_its_folder_converges_what_was_recorded(
+    up: Engine, settings: HostSettings, access: Access, toolchain: Toolchain, environment: dict[str, str]
+) -> None:
+    stack = naming.host_stack(settings.reach.url)
+    path = (str(Path(sys.executable).parent), str(toolchain.folder), environment["PATH"])
+    own = {"PULUMI_CONFIG_PASSPHRASE": PASSPHRASE, "PATH": os.pathsep.join(path)}
+    sites.serve(up, SITE, "b")
+    up.remove(naming.INGRESS)
+
+    def pulumi(*words: str) -> str:
+        argv = ("pulumi", "--non-interactive", *words, "--stack", stack, "--refresh")
+        given = {**environment, **own}
+        ran = subprocess.run(argv, cwd=access.folder, env=given, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    assert re.search(rf"docker:index:Container +{naming.INGRESS} +create", pulumi("preview"))
+    pulumi("up", "--yes", "--skip-preview")
+    assert hoststack.differs(up, settings) == ()
+    assert sites.state(up, SITE) == sites.Site("b")
+    assert "unchanged" in pulumi("preview", "--expect-no-changes")
+
+
+def test_what_is_recorded_of_a_host_is_all_that_its_program_reads(settings: HostSettings) -> None:
+    own = replace(settings, ingress=replace(settings.ingress, address=("127.0.0.1", 4443), trust=Path("own.pem")))
+    read = host_from(host_to(own))
+    public = replace(settings.ingress, address=None)
+    assert (read.reach, read.images.ingress, read.ingress) == (own.reach, own.images.ingress, public)
+    assert digest(read) == digest(own)
+    for text in ("{", "{}", '{"reach": "x", "image": "y", "ingress": {}}'):
+        with pytest.raises(CrmhostError, match="does not hold a Docker host"):
+            host_from(text)
+
+
+def test_a_host_that_was_set_up_before_that_is_recorded_now(up: Engine, settings: HostSettings, access: Access) -> None:
+    folder = WorkFolder(access.folder, naming.host_stack(settings.reach.url), access.backend)
+    assert folder.read_host() == host_to(settings)
+    folder.write_host("{}")
+    hoststack.ensure(up, settings, access, silent)
+    assert folder.read_host() == host_to(settings)
 
 
 def test_another_setting_replaces_the_ingress_alone(up: Engine, settings: HostSettings, access: Access) -> None:
