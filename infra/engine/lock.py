@@ -256,9 +256,13 @@ def _refuse_running_step(engine: Engine, claim: Claim) -> None:
 
 
 def _make_journal(engine: Engine, contract: str, volume: str) -> None:
+    """Make the journal's volume, and the folder in it that the lock's user may write to.
+
+    The folder is made each time, since a kill may have come between the two; what is in it stays.
+    """
     with engine.asking(volume):
         try:
             engine.client.inspect_volume(volume)
         except docker.errors.NotFound:
             engine.make_volume(volume, naming.labels(contract, "journal"))
-            engine.put(Volume(volume), "/", {f"{FOLDER}/.owner": b""})
+    engine.put(Volume(volume), "/", {f"{FOLDER}/.owner": b""})

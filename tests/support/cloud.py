@@ -185,7 +185,7 @@ class Customer:
     @cached_property
     def door(self) -> Door:
         """Return how the ingress is reached from here; asked once."""
-        with self.target("1.0") as target:
+        with self.target(self.recipe.versions[0]) as target:
             assert target.door is not None
             return target.door()
 

@@ -86,6 +86,14 @@ def test_the_journal_keeps_every_line(case: Case) -> None:
     assert set(events[0]) == {"at", "phase", "subject", "state", "seconds"}
 
 
+def test_a_journal_that_a_kill_left_half_made_is_made_whole(case: Case) -> None:
+    case.host.make_volume(naming.journal(case.contract), naming.labels(case.contract, "journal"))
+    with lock(case.host, case.contract, "deploy x", "me@here", image=case.image) as held:
+        held.journal(Event("stage", "x", "done"))
+        held.check()
+    assert [entry.get("subject") for entry in journal(case.host, case.contract)] == [None, "x"]
+
+
 def test_a_holder_that_was_killed_frees_it_at_once(case: Case) -> None:
     with elsewhere(case) as pid:
         with pytest.raises(LockHeld, match="other@there"), hold(case.host, claim(case)):
