@@ -48,7 +48,7 @@ class Options:
     target: str = "webhost"
     host: str = "web.example"
     user: str = ""
-    port: int = 22
+    port: int | None = None
     listen: str = ""
     document_root: str = ""
     url: str = ""
@@ -121,7 +121,8 @@ def _period(options: Options, touched: set[str]) -> dict[str, Tree]:
 def _target(name: str, options: Options) -> dict[str, Tree]:
     target: dict[str, Tree] = {"kind": options.target}
     if options.target in {"webhost", "lan"}:
-        target |= {"host": options.host, "user": options.user or name, "port": str(options.port)}
+        target |= {"host": options.host, "user": options.user or name}
+        target |= {} if options.port is None else {"port": str(options.port)}
     if options.target == "cloud":
         target["docker"] = f"ssh://{options.user or name}@{options.host}"
     if options.target == "webhost":

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from contract.base import wrong
 
@@ -108,18 +109,20 @@ def user(value: object) -> str:
 
 
 def hop(value: object) -> str:
-    """Return a jump host as `[user@]host[:port]`."""
+    """Return a jump host as `[user@]host[:port]`; an IPv6 address with a port is in brackets."""
     remedy = "write a jump host as user@host or user@host:port"
     written = ask_text(value, remedy)
     name, at, address = written.rpartition("@")
-    if at:
-        user(name)
-    place, colon, port = address.rpartition(":")
-    if colon and place and ":" not in place:
-        whole(port, 1, 65535)
+    bare = re.fullmatch(r"\[(.+)\](?::([^:]+))?|([^:]+)(?::([^:]+))?", address)
+    place, port = (bare[1] or bare[3], bare[2] or bare[4]) if bare else (address, None)
+    try:
+        if at:
+            user(name)
         host(place)
-    else:
-        host(address)
+        if port is not None:
+            whole(port, 1, 65535)
+    except PydanticCustomError:
+        raise wrong(remedy) from None
     return written
 
 

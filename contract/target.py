@@ -17,15 +17,16 @@ class CrmChoice(Model):
 
 
 class WebHost(Model):
-    """A shared web host that is reached over SSH, without root.
+    """A shared web host that is reached over SSH, through `jump` hosts in order, without root.
 
     `listen` is the loopback address where the host's front end expects the customer's own web process;
     `document_root` is the folder that the host serves as files (nothing secret may lie in it).
     """
 
-    host: Host = Field(description="The host, as SSH reaches it")
+    host: Host = Field(description="The host, as SSH reaches it, or as the last jump host does")
     user: User = Field(description="The customer's account on it")
-    port: Port = Field(22, description="SSH's port")
+    port: Port | None = Field(None, description="SSH's port: 22, or the one of the user's SSH configuration")
+    jump: tuple[Hop, ...] = Field((), description="The hosts on the way, in order")
     listen: Loopback | None = Field(None, description="Where the host's front end expects the web process")
     document_root: Folder | None = Field(None, description="The folder that the host serves as files")
     kind: Literal["webhost"] = Field("webhost", description="A shared web host, without root")
@@ -36,7 +37,7 @@ class Lan(Model):
 
     host: Host = Field(description="The server, as the last jump host reaches it")
     user: User = Field(description="An account that may use sudo")
-    port: Port = Field(22, description="SSH's port")
+    port: Port | None = Field(None, description="SSH's port: 22, or the one of the user's SSH configuration")
     jump: tuple[Hop, ...] = Field((), description="The hosts on the way, in order")
     kind: Literal["lan"] = Field("lan", description="A server with sudo in the customer's network")
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contract.parse import Parsed
     from crmhost.settings import Settings
     from crmhost.vault import Vault
+    from playbooks.keys import Ring
 
 SETTINGS = "crmhost.yaml"
 
@@ -58,6 +59,14 @@ class Fleet:
         from crmhost.vault import Vault
 
         return Vault(self.folder / "secrets", self.settings.recipients, self.environment)
+
+    @cached_property
+    def ring(self) -> Ring:
+        """Return the SSH keys of this user; those with a passphrase are opened once."""
+        from crmhost.passphrase import phrases
+        from playbooks.keys import Ring
+
+        return Ring(phrases(self.environment))
 
     def contract_file(self, name: str) -> Path:
         """Return where the contract of that name is, or would be."""

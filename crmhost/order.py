@@ -31,12 +31,14 @@ MADE_BY = ("want.py", "order.py", "settings.py", "cloud.py", "cloudsettings.py")
 class Access:
     """How hosts are reached and secrets are kept, as crmhost.yaml says.
 
+    ssh_config: the SSH configuration that is read, `none`, or None for the user's own.
     cloud: what holds for all Docker hosts, in the plain form of `crmhost.cloud`; None for another kind of target.
     """
 
     key_file: str | None
     recipients: tuple[str, ...]
     cloud: Mapping[str, Any] | None = None
+    ssh_config: str | None = None
 
 
 def read_order(fleet: Fleet, name: str, now: Micros) -> tuple[Order, Access]:
@@ -74,8 +76,9 @@ def _kept(body: dict[str, Any], digest: str, now: Micros) -> tuple[Order, Access
     """Return a kept order; raises ValueError where it is not this one, or has ended."""
     if body["digest"] != digest or (body["until"] is not None and body["until"] <= now):
         raise ValueError("another order")
-    access = Access(body["access"]["key_file"], tuple(body["access"]["recipients"]), body["access"]["cloud"])
-    return Order(**body["order"]), access
+    access, order = body["access"], body["order"]
+    read = Access(access["key_file"], tuple(access["recipients"]), access["cloud"], access["ssh_config"])
+    return Order(**order | {"jump": tuple(order["jump"])}), read
 
 
 def _read(fleet: Fleet, written: Contract, name: str, now: Micros) -> tuple[Order, Access]:
@@ -87,7 +90,8 @@ def _read(fleet: Fleet, written: Contract, name: str, now: Micros) -> tuple[Orde
         from crmhost.cloud import plain
 
         cloud = plain(fleet.settings)
-    return order, Access(fleet.settings.ssh.key, fleet.settings.recipients, cloud)
+    ssh = fleet.settings.ssh
+    return order, Access(ssh.key, fleet.settings.recipients, cloud, ssh.config)
 
 
 def _until(written: Contract, now: Micros) -> Micros | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,16 +21,16 @@ from crm.plan import Want
 from crm.recipe import Recipe
 from crmhost.fleet import Fleet
 from crmhost.order import Access, read_order
+from crmhost.reach import Opening
 from crmhost.sequence import Means, Sure, nobody
 from crmhost.vault import Vault, generate_password
 from crmhost.want import Order, make_want
 
 if TYPE_CHECKING:
     from crmhost.door import Door
-    from playbooks.host import Host
 
 Accept = Callable[[str], bool]
-"""Decides whether a host that was never seen is trusted; is given its key's fingerprint."""
+"""Decides whether a host that was never seen is trusted; is given its key's fingerprint and, over SSH, whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ def who() -> str:
 @contextmanager
 def _open_webhost(wish: Wish, accept: Accept) -> Iterator[Target]:
     order = wish.order
-    opening = _Opening((order.user, order.host, order.port), wish.fleet.known_hosts, wish.key_file, accept)
+    opening = Opening(wish.fleet, order, wish.access, accept)
     try:
         # The host does its half of the handshake while this half of the work is done.
         from playbooks.webhost.driver import WebHostDriver
@@ -146,37 +145,6 @@ def _open_webhost(wish: Wish, accept: Accept) -> Iterator[Target]:
         yield Target(driver, want, wish.progress)
     finally:
         opening.close()
-
-
-class _Opening:
-    """A connection that is being made in a thread of its own."""
-
-    def __init__(self, address: tuple[str, str, int], known: Path, key_file: Path | None, accept: Accept) -> None:
-        self._host: Host | None = None
-        self._failure: BaseException | None = None
-        self._address, self._known, self._key, self._accept = address, known, key_file, accept
-        self._thread = threading.Thread(target=self._connect, name="connect", daemon=True)
-        self._thread.start()
-
-    def host(self) -> Host:
-        """Return the connected host; raises what connecting raised."""
-        self._thread.join()
-        if self._host is None:
-            raise self._failure or RuntimeError("the connection was neither made nor refused")
-        return self._host
-
-    def close(self) -> None:
-        """Close the connection, if it was made by now."""
-        if self._host is not None:
-            self._host.close()
-
-    def _connect(self) -> None:
-        try:
-            from playbooks.connect import Address, connect
-
-            self._host = connect(Address(*self._address), self._known, key_file=self._key, accept_new=self._accept)
-        except BaseException as failure:  # noqa: BLE001 -- handed over to the thread that waits for it
-            self._failure = failure
 
 
 def accept_on_terminal(*, accept: bool) -> Accept:

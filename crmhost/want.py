@@ -26,7 +26,8 @@ DEPLOYED: tuple[TargetKind, ...] = ("webhost", "cloud")
 class Order:
     """What a deploy takes from a contract, and nothing else of it: plain texts and a port.
 
-    user, host, port, document_root: of a web host. docker: the address of a Docker engine.
+    user, host, port, jump, document_root: of a web host; port 0: as the SSH configuration says.
+    docker: the address of a Docker engine.
     """
 
     contract: str
@@ -37,7 +38,8 @@ class Order:
     slots: Mapping[str, str]
     user: str = ""
     host: str = ""
-    port: int = 22
+    port: int = 0
+    jump: tuple[str, ...] = ()
     document_root: str | None = None
     docker: str = ""
 
@@ -76,7 +78,8 @@ def order_of(contract: Contract, file: str, now: Micros) -> Order:
         slots={**order.slots, "listen": target.listen},
         user=target.user,
         host=target.host,
-        port=target.port,
+        port=target.port or 0,
+        jump=target.jump,
         document_root=target.document_root,
     )
 

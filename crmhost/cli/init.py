@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,7 +30,7 @@ SCHEMA = "contract.schema.json"
 @click.option("--crm-version", help="Its version. Default: the newest that the recipe knows.")
 @click.option("--target", default="webhost", show_default=True, help="webhost, lan, cloud or saas.")
 @click.option("--host", default="web.example", help="The host, as SSH reaches it.")
-@click.option("--port", type=click.IntRange(1, 65535), default=22, help="SSH's port.")
+@click.option("--port", type=click.IntRange(1, 65535), help="SSH's port, where it is not 22.")
 @click.option("--user", default="", help="The account on it. Default: NAME.")
 @click.option("--listen", default="", help="The loopback address where the host expects the CRM, as 127.0.0.1:8100.")
 @click.option("--url", default="", help="What the customer opens.")
@@ -43,7 +45,7 @@ def command(
     crm_version: str | None,
     *,
     replace: bool,
-    **options: str | int,
+    **options: str | int | None,
 ) -> None:
     """Write contracts/NAME.yaml, commented, with its schema's modeline, and the fleet around it if there is none.
 
@@ -78,7 +80,7 @@ def _fleet(name: str | None, company: str, sets: tuple[str, ...]) -> Fleet:
     return fleet
 
 
-def _contract(name: str, recipe: str, version: str | None, sets: tuple[str, ...], options: dict[str, str | int]) -> str:
+def _contract(name: str, recipe: str, version: str | None, sets: tuple[str, ...], options: Mapping[str, Any]) -> str:
     from contract.scaffold import BadOption, Options, scaffold
     from crm.catalogue import find
     from crm.recipe import Http
@@ -95,7 +97,7 @@ def _contract(name: str, recipe: str, version: str | None, sets: tuple[str, ...]
         version=version or known.versions[-1],
         target=str(options["target"]),
         host=str(options["host"]),
-        port=int(options["port"]),
+        port=options["port"],
         user=str(options["user"]),
         listen=str(options["listen"]),
         url=str(options["url"]),

@@ -94,7 +94,7 @@ class Story:
             scene.commands.run(
                 *("init", "--company", "Demo Hosting", "--set", f"billing.webhook.url={scene.receiver_url}"),
                 *("--set", f"serve.listen=127.0.0.1:{scene.metrics}", "--set", "serve.grace=1 s"),
-                *("--set", f"ssh.key={scene.host.key_file}"),
+                *("--set", f"ssh.key={scene.host.key_file}", "--set", "ssh.config=none"),
             )
             scene.commands.run("secrets", "set", "_fleet", "billing-webhook", given=scene.receiver_secret)
             today = datetime.now(UTC).date()

@@ -24,7 +24,7 @@ from contract.duration import (
 from contract.moment import FIRST_DAY, LAST_DAY, instant, instant_text, moment, moment_text, short_text, zone
 from contract.money import CURRENCIES, Money, exponent, money, money_text, rounded
 from contract.ratio import decimal_text, factor, percent, percent_text, share
-from contract.scalar import docker_url, http_path, url
+from contract.scalar import docker_url, hop, http_path, url
 from tests.support.contracts import golden
 
 CASES = Path(__file__).parent / "cases"
@@ -226,3 +226,31 @@ def test_what_is_no_path_is_refused(written: str) -> None:
 def test_what_is_no_zone_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="no such time zone"):
         zone(name)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["bastion", "ops@bastion.acme.example", "ops@192.0.2.1:22", "ops@2001:db8::1", "ops@[2001:db8::1]:2222", "[::1]"],
+)
+def test_a_jump_host_is_kept_as_it_is_written(written: str) -> None:
+    assert hop(f" {written} ") == written
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "ops@",
+        "@bastion",
+        "ops@bastion:",
+        "ops@bastion:0",
+        "ops@[::1",
+        "a b@bastion",
+        "-x@bastion",
+        "ops@-x",
+        "a@b@c",
+    ],
+)
+def test_what_is_no_jump_host_is_refused(written: str) -> None:
+    with pytest.raises(PydanticCustomError, match="write a jump host as user@host or user@host:port"):
+        hop(written)

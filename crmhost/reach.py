@@ -1,0 +1,79 @@
+"""Connecting to the host of an order: the way to it, by the contract, the fleet and the user's SSH configuration."""
+
+from __future__ import annotations
+
+import getpass
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crmhost.fleet import Fleet
+    from crmhost.order import Access
+    from crmhost.target import Accept
+    from crmhost.want import Order
+    from playbooks.host import Host
+    from playbooks.route import Says, Stop
+
+USERS = "~/.ssh/config"
+"""The SSH configuration that is read where the fleet names none."""
+
+
+def way(fleet: Fleet, order: Order, access: Access) -> tuple[Stop, ...]:
+    """Return the hosts that are met on the way to an order's host, that one last; raises HostError, see `route`."""
+    from playbooks.route import Place, route
+
+    key = None if access.key_file is None else fleet.folder / Path(access.key_file).expanduser()
+    place = Place(order.user, order.host, order.port or None, order.jump)
+    return route(place, _says(fleet, access.ssh_config), key, getpass.getuser())
+
+
+def reach(fleet: Fleet, order: Order, access: Access, accept: Accept) -> Host:
+    """Return a connection to an order's host; raises HostError that names the host on the way that was not entered."""
+    from playbooks.connect import connect_through
+
+    def asked(stop: Stop, fingerprint: str) -> bool:
+        return accept(f"{fingerprint} of {stop.title}")
+
+    return connect_through(way(fleet, order, access), fleet.known_hosts, ring=fleet.ring, accept=asked)
+
+
+def _says(fleet: Fleet, named: str | None) -> Says:
+    from playbooks.route import nothing_said
+    from playbooks.sshconfig import read
+
+    if named == "none":
+        return nothing_said
+    path = fleet.folder / Path(named or USERS).expanduser()
+    if named is None and not path.exists():
+        return nothing_said
+    return read(path)
+
+
+class Opening:
+    """A connection that is being made in a thread of its own."""
+
+    def __init__(self, fleet: Fleet, order: Order, access: Access, accept: Accept) -> None:
+        self._host: Host | None = None
+        self._failure: BaseException | None = None
+        self._asked = (fleet, order, access, accept)
+        self._thread = threading.Thread(target=self._connect, name="connect", daemon=True)
+        self._thread.start()
+
+    def host(self) -> Host:
+        """Return the connected host; raises what connecting raised."""
+        self._thread.join()
+        if self._host is None:
+            raise self._failure or RuntimeError("the connection was neither made nor refused")
+        return self._host
+
+    def close(self) -> None:
+        """Close the connection, if it was made by now."""
+        if self._host is not None:
+            self._host.close()
+
+    def _connect(self) -> None:
+        try:
+            self._host = reach(*self._asked)
+        except BaseException as failure:  # noqa: BLE001 -- handed over to the thread that waits for it
+            self._failure = failure
