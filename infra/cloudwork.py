@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from crm.errors import GateFailed, HostError
 from crm.plan import Event, Plan, Release, Want
 from crm.recipe import Exec, Slotted, Step
-from infra import hoststack, moves, records, sites, steprun, templates
+from infra import foreign, hoststack, moves, records, sites, steprun, templates
 from infra.asking import LONGEST, Site, ran
 from infra.cloudmover import CloudMover
 from infra.drift import Connect, Disconnect, Mend, Remove, Unpause
@@ -40,6 +40,7 @@ class CloudWork:
     def plan(self, want: Want) -> Plan:
         """Ask the host once more, now that nobody else can change it."""
         self._survey = survey(self._cloud, want)
+        foreign.refuse(want.contract, self._survey.foreign, self._cloud.engine.reach)
         return plan_of(self._survey)
 
     def stage(self, want: Want, plan: Plan) -> None:  # noqa: ARG002 -- the survey under the lock says more than the plan

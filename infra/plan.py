@@ -25,7 +25,8 @@ class Survey:
     page. records: what the customer's database says, and due what follows; None: it is not up. built: the release's
     image is there. host: what differs in what the host has for all customers. pending: what a crash left in the stack.
     preview: what Pulumi would change; None: it was not asked. common: how many things the host has for all customers.
-    rekeyed: the names of the secrets that the fleet has changed since the stack was given them.
+    rekeyed: the names of the secrets that the fleet has changed since the stack was given them. foreign: names of
+    containers that somebody else made where the stack's own belong (infra.foreign).
     """
 
     want: Want
@@ -45,6 +46,7 @@ class Survey:
     preview: tuple[Change, ...] | None = None
     common: int = 0
     rekeyed: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
     @property
     def serving(self) -> Release | None:
@@ -90,7 +92,8 @@ def plan_of(survey: Survey) -> Plan:
     check(survey)
     if survey.going_back:
         return _plan(survey, None, (*survey.host, *_unfinished(survey), *_page(survey)))
-    ground = _once(*survey.host, *_image(survey), *_secrets(survey), *survey.drift.changes, *_rollout(survey))
+    own = (*_secrets(survey), *survey.drift.changes, *_rollout(survey))
+    ground = _once(*survey.host, *_image(survey), *_foreign(survey), *own)
     upgrade = _upgrade(survey)
     steps = tuple(_steps(survey, later=bool(ground)))
     changes = (
@@ -154,6 +157,12 @@ def _image(survey: Survey) -> Iterator[Change]:
     if not survey.built:
         what = f"image:{survey.release.recipe}-{survey.release.version}"
         yield Change(what, "create", "it is built from packages pinned by their hashes")
+
+
+def _foreign(survey: Survey) -> Iterator[Change]:
+    for name in survey.foreign:
+        why = "crmhost did not make the one that is there: look at it, then remove it by hand (docker rm -f)"
+        yield Change(f"container:{name}", "create", why)
 
 
 def _secrets(survey: Survey) -> Iterator[Change]:

@@ -122,14 +122,16 @@ def held(lock: Lock, verdict: Verdict, where: Where) -> LockHeld:
 
 
 def remove_unfinished(engine: Engine, left: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
-    """Remove the containers and networks whose creation was never finished; returns what was there of them."""
+    """Remove the containers and networks whose creation was never finished; returns what was there of them.
+
+    A container of that name without crmhost's labels is somebody else's, and stays.
+    """
     removed = []
     for done, kind, name in left:
         if done != "creating":
             continue
-        if kind.endswith(":Container") and engine.container(name) is not None:
-            engine.remove(name)
-            removed.append(f"container:{name}")
+        if kind.endswith(":Container"):
+            removed += [f"container:{name}"] * _remove_ours(engine, name)
         elif kind.endswith(":Network") and _remove_network(engine, name):
             removed.append(f"network:{name}")
     return tuple(removed)
@@ -141,13 +143,13 @@ def remove_unknown(engine: Engine, deployment: Mapping[str, Any], ours: Iterable
     A container of that name without crmhost's labels is somebody else's, and stays.
     """
     known = {(each.get("inputs") or {}).get("name") for each in deployment.get("resources") or ()}
-    removed = []
-    for name in sorted(set(ours) - known):
-        there = engine.container(name)
-        if there is not None and LABEL_ROLE in there.labels:
-            engine.remove(name)
-            removed.append(f"container:{name}")
-    return tuple(removed)
+    return tuple(f"container:{name}" for name in sorted(set(ours) - known) if _remove_ours(engine, name))
+
+
+def made(deployment: Mapping[str, Any]) -> frozenset[str]:
+    """Return the ids of the containers that the stack has made. Pure."""
+    resources = deployment.get("resources") or ()
+    return frozenset(str(each["id"]) for each in resources if each["type"] == _CONTAINER and each.get("id"))
 
 
 def protected(deployment: Mapping[str, Any], *, containers_only: bool = False) -> tuple[str, ...]:
@@ -175,6 +177,14 @@ def _respect(lock: Lock, where: Where) -> None:
     verdict = judge(lock, here)
     if verdict == "elsewhere" or (verdict == "alive" and not leftovers.end_orphan(lock.pid)):
         raise held(lock, verdict, where)
+
+
+def _remove_ours(engine: Engine, name: str) -> bool:
+    there = engine.container(name)
+    if there is None or LABEL_ROLE not in there.labels:
+        return False
+    engine.remove(name)
+    return True
 
 
 def _remove_network(engine: Engine, name: str) -> bool:

@@ -52,6 +52,11 @@ class Stack:
         left = recovery.pending(self._runner)
         return left or (BEGUN,) * self._runner.folder.begun
 
+    def made(self) -> frozenset[str] | None:
+        """Return the ids of the containers that the stack has made; None where the state is not in whole files."""
+        files = self._runner.files
+        return None if files is None or not files.whole() else recovery.made(self._runner.deployment())
+
     def preview(self, rollout: Rollout, *, refresh: bool = False) -> tuple[Change, ...]:
         """Return what an `up` would change, one Change a resource; changes nothing.
 

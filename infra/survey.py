@@ -16,6 +16,7 @@ from infra import crossings, hoststack, images, moves, naming, psql, records, re
 from infra.drift import Drift, drift
 from infra.engine.engine import Engine
 from infra.engine.seen import Seen
+from infra.foreign import foreign
 from infra.moves import Services
 from infra.plan import Survey, check, same
 from infra.rekeyed import rekeyed
@@ -57,7 +58,7 @@ def survey(cloud: Cloud, want: Want) -> Survey:
     engine, wanted_release = cloud.engine, release.release_of(want, cloud.settings.images)
     recorded = cloud.stack.recorded(secrets=True)
     cloud.stack.refuse_another_host()
-    with ThreadPoolExecutor(7, "survey") as pool:
+    with ThreadPoolExecutor(8, "survey") as pool:
         seen = pool.submit(engine.seen, cloud.contract)
         said = pool.submit(_records, cloud, recorded)
         crossing = pool.submit(crossings.read, engine, cloud.contract)
@@ -65,7 +66,9 @@ def survey(cloud: Cloud, want: Want) -> Survey:
         host = pool.submit(hoststack.differs, engine, cloud.settings)
         image = pool.submit(find_image, cloud, want)
         known = pool.submit(_ids, engine, _references(recorded))
+        names = pool.submit(engine.names)
         pending = cloud.stack.pending()
+        made = None if pending else cloud.stack.made()
         ended = pool.submit(steprun.ended, engine, want)
     found = _of_this_release(said.result(), wanted_release, seen.result(), ended.result())
     wanted = end(cloud, want, recorded, image.result() or UNBUILT)
@@ -86,6 +89,7 @@ def survey(cloud: Cloud, want: Want) -> Survey:
         common=len(hoststack.VOLUMES) + 2,  # with its network and its ingress
         pending=pending,
         rekeyed=rekeyed(recorded, wanted, want),
+        foreign=foreign(filter(None, (recorded, wanted)), seen.result(), names.result(), made),
     )
     check(result)
     return replace(result, preview=_preview(cloud, result))

@@ -80,6 +80,12 @@ class Engine:
             rows = self.client.containers(all=True, filters={"label": LABEL_CONTRACT})
         return frozenset(row["Labels"][LABEL_CONTRACT] for row in rows)
 
+    def names(self) -> Mapping[str, str]:
+        """Return the id of every container, whoever made it, by its name."""
+        with self.asking(self.reach.url):
+            rows = self.client.containers(all=True)
+        return {name.lstrip("/"): str(row["Id"]) for row in rows for name in row["Names"] or ()}
+
     def container(self, name: str) -> SeenContainer | None:
         """Return one container as it is now, or None."""
         with self.asking(name):

@@ -16,6 +16,7 @@ from crmhost.backup.shelf import open_shelf
 from infra import naming, steplog
 from infra.engine.connect import Reach, connect
 from infra.engine.engine import Engine
+from infra.engine.run import OneShot, create
 from infra.steplog import Failed
 from tests.support.cloud import Company, Customer
 
@@ -159,6 +160,28 @@ def test_what_was_removed_or_renamed_is_named_and_mended(acme: Customer, docker:
     assert {web, worker} <= acme.there()["containers"]
     assert "somebody-elses" not in acme.there()["containers"]
     assert acme.get("/ready").startswith("200 ready 1.0")
+
+
+@pytest.mark.parametrize("pretends", [False, True], ids=["without labels", "with crmhost's labels"])
+def test_a_container_that_somebody_made_is_named_and_left_alone(
+    acme: Customer, docker: Engine, *, pretends: bool
+) -> None:
+    worker = container(acme, "worker")
+    there = docker.container(worker)
+    assert there is not None
+    docker.remove(worker)
+    spec = OneShot(worker, there.image, ("sleep", "600"), there.labels if pretends else {})
+    theirs = create(docker.client, spec)
+    (change,) = (each for each in acme.plan("1.0").changes if each.resource == f"container:{worker}")
+    assert "remove it by hand" in change.why
+    before = stamp(acme)
+    with pytest.raises(Refused, match=f"crmhost did not make {worker}.*\n.*rm -f {worker}"):
+        acme.deploy("1.0")
+    assert stamp(acme) == before
+    assert docker.names()[worker] == theirs
+    docker.remove(worker)
+    assert acme.deploy("1.0").did == "deployed"
+    assert acme.plan("1.0").changes == ()
 
 
 def test_another_schema_goes_behind_the_page_with_a_backup(acme: Customer) -> None:

@@ -95,6 +95,7 @@ def survey(case: dict[str, Any]) -> Survey:
         pending=tuple(case.get("pending", ())),
         preview=None if "preview" not in case else tuple(Change(*each) for each in case["preview"]),
         rekeyed=tuple(case.get("rekeyed", ())),
+        foreign=tuple(case.get("foreign", ())),
     )
 
 
