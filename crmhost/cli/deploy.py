@@ -3,48 +3,88 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from crm.errors import Refused
+from crmhost.cli.many import about_many, contracts
 from crmhost.cli.options import as_json, examples, open_fleet, refresh, sure
 from crmhost.output import Reporter, reporter
 
 if TYPE_CHECKING:
     from crm.plan import Plan
     from crmhost.deploy import Confirm, Outcome
+    from crmhost.fleet import Fleet
 
 
-@click.command(epilog=examples("crmhost deploy acme", "crmhost deploy acme --yes --json"))
-@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.command(
+    epilog=examples(
+        "crmhost deploy acme",
+        "crmhost deploy acme --yes --json",
+        "crmhost deploy --all --yes --canary 2",
+        "crmhost deploy 'a*' globex --parallel 4 --fail-fast",
+    )
+)
+@contracts
+@click.option("--canary", type=click.IntRange(0), default=0, metavar="N", help="N first; the rest once all N serve.")
 @click.option("--yes", is_flag=True, help="Do not ask; the plan is shown all the same.")
 @click.option("--accept-host-key", is_flag=True, help="Trust a host that was never seen, whatever its key is.")
 @refresh
 @as_json
-def command(names: tuple[str, ...], as_json: bool, *, yes: bool, accept_host_key: bool, refresh: bool) -> int:
+def command(  # noqa: PLR0913 -- one for each option
+    names: tuple[str, ...],
+    as_json: bool,
+    *,
+    everything: bool,
+    parallel: int,
+    fail_fast: bool,
+    canary: int,
+    yes: bool,
+    accept_host_key: bool,
+    refresh: bool,
+) -> int:
     """Bring the customer's CRM to what the contract says.
 
     The new release is staged beside the one that serves, must reach its database, and only then takes over. Stopped
     at any moment, the same command again finishes it.
+
+    Several names, globs or --all: in parallel. A failure of one stops no other without --fail-fast or --canary; all
+    are told at the end, and the exit code is 1. Without --yes all are planned, shown, and asked about once.
     """
+    fleet = open_fleet()
+    if about_many(names, everything=everything):
+        from crmhost.fleetwide.command import Agreed, Asked, deploy_many
+        from crmhost.fleetwide.schedule import Rules
+
+        asked = Asked(names, everything, Rules(parallel, fail_fast, canary), refresh, as_json)
+        return deploy_many(fleet, asked, Agreed(yes, accept_host_key))
+    return _deploy(fleet, names[0], _Switches(as_json, yes, accept_host_key, refresh))
+
+
+@dataclass(frozen=True, slots=True)
+class _Switches:
+    as_json: bool
+    yes: bool
+    accept_host_key: bool
+    refresh: bool
+
+
+def _deploy(fleet: Fleet, name: str, said: _Switches) -> int:
     from crmhost import deploy
     from crmhost.target import accept_on_terminal, open_target
 
-    fleet = open_fleet()
-    report = reporter(as_json=as_json)
-    declined = False
+    report = reporter(as_json=said.as_json)
     try:
-        for name in names:
-            accept = accept_on_terminal(accept=accept_host_key)
-            with open_target(fleet, name, accept, report.event, make_secrets=True, refresh=refresh) as target:
-                means = target.means(sure(yes=yes))
-                outcome = deploy.deploy(target.driver, target.want, means, confirm=_confirm(report, yes=yes))
-            report.result("outcome", outcome.fields(), _sentence(name, outcome))
-            declined = declined or outcome.did == "declined"
+        accept = accept_on_terminal(accept=said.accept_host_key)
+        with open_target(fleet, name, accept, report.event, make_secrets=True, refresh=said.refresh) as target:
+            means = target.means(sure(yes=said.yes))
+            outcome = deploy.deploy(target.driver, target.want, means, confirm=_confirm(report, yes=said.yes))
+        report.result("outcome", outcome.fields(), _sentence(name, outcome))
     finally:
         report.close()
-    return 1 if declined else 0
+    return 1 if outcome.did == "declined" else 0
 
 
 def _confirm(report: Reporter, *, yes: bool) -> Confirm:
