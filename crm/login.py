@@ -1,26 +1,28 @@
-"""How a login over HTTP is proven: which form to send, and what an answer means. Pure; `crmhost.login` asks."""
+"""How a login over HTTP is proven: what to send, and what an answer means. Pure; `crmhost.login` asks."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Literal, TypeAlias
-from urllib.parse import urljoin, urlsplit
 
 from crm.errors import HostError
-from crm.recipe import Login, Secret, Slotted, Text
+from crm.recipe import Json, Login, Secret, Slotted, Text
 
 Outcome: TypeAlias = Literal["accepted", "refused", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A filled form: POST `fields` to `url`. The fields hold a password and are left out of the repr."""
+    """What is to be sent: POST `body` to `url`. The body holds a password and is left out of the repr."""
 
     url: str
-    fields: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    kind: str = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +52,24 @@ def fill(login: Login, page_url: str, page: str, name: str, password: str) -> Su
     """
     for form in _forms(page):
         if login.form.keys() <= form.names:
-            url = urljoin(page_url, form.action)
+            url = urllib.parse.urljoin(page_url, form.action)
             if _origin(url) != _origin(page_url):
                 raise HostError(
                     f"{page_url}: its login form sends to {url!r}, which is another server", "No password was sent."
                 )
             own = {key: _filled(text, name, password) for key, text in login.form.items()}
-            return Submission(url, {**form.hidden, **own})
+            return Submission(url, urllib.parse.urlencode({**form.hidden, **own}).encode())
     raise HostError(
         f"{page_url}: found no form with the fields {', '.join(sorted(login.form))}",
         "Open the page in a browser: is it the CRM's login page, and not that of something before it?",
     )
+
+
+def call(login: Login, url: str, name: str, password: str) -> Submission | None:
+    """Return the filled body of a login that needs no page; None: this login is a form."""
+    if login.json is None:
+        return None
+    return Submission(url, json.dumps(_json(login.json, name, password)).encode(), "application/json")
 
 
 def judge(login: Login, answer: str) -> Outcome:
@@ -114,6 +123,18 @@ def _filled(text: Text, name: str, password: str) -> str:
     return "".join(_part(part, name, password) for part in text)
 
 
+def _json(value: Json, name: str, password: str) -> object:
+    match value:
+        case str() | Slotted() | Secret():
+            return _part(value, name, password)
+        case Mapping():
+            return {key: _json(each, name, password) for key, each in value.items()}
+        case Sequence():
+            return [_json(each, name, password) for each in value]
+        case _:
+            return value
+
+
 def _part(part: str | Slotted | Secret, name: str, password: str) -> str:
     match part:
         case Secret():
@@ -125,5 +146,5 @@ def _part(part: str | Slotted | Secret, name: str, password: str) -> str:
 
 
 def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
+    parts = urllib.parse.urlsplit(url)
     return parts.scheme, parts.netloc

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
@@ -79,6 +79,8 @@ DATABASE_PASSWORD = Secret("database-password")
 """The password of {dbuser}. A target with a database server gives it, so recipes do not list it among their secrets."""
 Arg: TypeAlias = str | Slotted
 Text: TypeAlias = tuple[str | Slotted | Secret, ...]
+Json: TypeAlias = "str | int | Slotted | Secret | Sequence[Json] | Mapping[str, Json]"
+"""A JSON value. What is filled in is a string of its own, so that quotes in it do no harm."""
 _NOTHING: Mapping[str, Arg] = MappingProxyType({})
 
 
@@ -230,15 +232,21 @@ class BackupSet:
 class Login:
     """How a person logs in over HTTP, so that a login can be proven.
 
-    `form` has the fields to post to `path` (hidden fields of the page are sent along); `success` and `failure` are
-    patterns on `STATUS BODY` of the final page. `default_accounts`: (name, password) pairs that must be refused.
+    `form` has the fields to post to `path` (hidden fields of the page are sent along); of a CRM without such a page
+    `json` is the body instead. `success` and `failure` are patterns on `STATUS BODY` of what comes in the end.
+    `default_accounts`: (name, password) pairs that must be refused. Raises ValueError for a form and a body, or none.
     """
 
     path: str
-    form: Mapping[str, Text]
     success: str
     failure: str
+    form: Mapping[str, Text] = field(default_factory=dict)
+    json: Json | None = None
     default_accounts: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.form) == (self.json is not None):
+            raise ValueError(f"the login at {self.path} needs either a form or a JSON body")
 
 
 @dataclass(frozen=True, slots=True)

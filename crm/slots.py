@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crm.errors import Refused
-from crm.recipe import Arg, Exec, Http, Secret, Slotted, Step, Text
+from crm.recipe import Arg, Exec, Http, Json, Login, Secret, Slotted, Step, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,22 @@ def way_parts(way: Exec | Http) -> tuple[Arg | Secret, ...]:
     if isinstance(way, Exec):
         return exec_parts(way)
     return tuple(part for text in way.form.values() for part in text)
+
+
+def login_parts(login: Login) -> tuple[Arg | Secret, ...]:
+    """Return everything of a login that may hold a slot or a secret."""
+    form = (part for text in login.form.values() for part in text)
+    return (*form, *_leaves(login.json))
+
+
+def _leaves(value: Json | None) -> Iterator[Arg | Secret]:
+    match value:
+        case str() | Slotted() | Secret():
+            yield value
+        case Mapping():
+            yield from (leaf for each in value.values() for leaf in _leaves(each))
+        case Sequence():
+            yield from (leaf for each in value for leaf in _leaves(each))
 
 
 def way(step: Step) -> Exec:

@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 
 from crm.errors import HostError
-from crm.login import Outcome, Proof, fill, judge
+from crm.login import Outcome, Proof, call, fill, judge
 from crm.recipe import Login, Recipe
 from crmhost.door import STREET, Door
 
@@ -36,11 +36,13 @@ def prove(recipe: Recipe, url: str, name: str, password: str, *, timeout: float 
 def _attempt(login: Login, page: str, account: tuple[str, str], timeout: float, door: Door) -> Outcome:
     jar = http.cookiejar.CookieJar()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar), *door.handlers())
-    at, _, body = _open(browser, urllib.request.Request(page), timeout)  # noqa: S310 - prove() checked the scheme
-    form = fill(login, at, body, *account)
-    data = urllib.parse.urlencode(form.fields).encode()
+    send = call(login, page, *account)
+    if send is None:
+        page, _, body = _open(browser, urllib.request.Request(page), timeout)  # noqa: S310 - prove() checked the scheme
+        send = fill(login, page, body, *account)
     # Some CRMs take a login form only from their own page, and tell it by the Referer.
-    request = urllib.request.Request(form.url, data, {"Referer": at})  # noqa: S310 - the origin of the page
+    head = {"Referer": page, "Content-Type": send.kind}
+    request = urllib.request.Request(send.url, send.body, head)  # noqa: S310 - the origin of the page
     _, status, body = _open(browser, request, timeout)
     return judge(login, f"{status} {body}")
 

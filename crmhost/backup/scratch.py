@@ -15,6 +15,7 @@ from crm.driver import Work
 from crm.errors import GateFailed, HostError
 from crm.plan import Release, Want
 from crm.recipe import Exec, Recipe, Recorded, Secret, Step
+from crm.slots import login_parts
 from crmhost.backup.shelf import Shelf
 from crmhost.door import Door
 from crmhost.login import prove
@@ -84,7 +85,7 @@ def letting_in(recipe: Recipe) -> tuple[Step, ...]:
 
     Only those that are safe to repeat; they are asked nothing before, since in a backup they are done already.
     """
-    asked = {part.name for text in recipe.login.form.values() for part in text if isinstance(part, Secret)}
+    asked = {part.name for part in login_parts(recipe.login) if isinstance(part, Secret)}
     return tuple(
         replace(step, done=Recorded())
         for step in recipe.steps

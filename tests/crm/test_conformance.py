@@ -13,6 +13,7 @@ from crm.catalogue import all_recipes, explain
 from crm.errors import Refused
 from crm.plan import Release, Want
 from crm.recipe import DATABASE_PASSWORD, Arg, Ask, Exec, File, Http, PipLock, Recipe, Secret, Slotted, Sql, Step
+from crm.slots import login_parts
 from infra.release import SECRETS, place
 from infra.release import release_of as infra_release_of
 from infra.settings import Images
@@ -59,7 +60,7 @@ def private_parts(recipe: Recipe) -> Iterator[Arg | Secret]:
     for way in ways(recipe):
         yield from way.stdin if isinstance(way, Exec) else itertools.chain.from_iterable(way.form.values())
     yield from itertools.chain.from_iterable(file.content for file in recipe.files)
-    yield from itertools.chain.from_iterable(recipe.login.form.values())
+    yield from login_parts(recipe.login)
 
 
 def test_a_web_host_can_fill_every_slot(recipe: Recipe) -> None:
@@ -153,7 +154,7 @@ def test_users_is_one_integer(recipe: Recipe) -> None:
 
 
 def test_the_login_is_that_of_the_administrator(recipe: Recipe) -> None:
-    parts = tuple(itertools.chain.from_iterable(recipe.login.form.values()))
+    parts = login_parts(recipe.login)
     assert parts.count(Secret("admin-password")) == 1
     assert {name for part in parts if isinstance(part, Slotted) for name in part.slots()} <= {"admin", "email"}
     given = {part for way in ways(recipe) if isinstance(way, Exec) for part in way.stdin if isinstance(part, Secret)}

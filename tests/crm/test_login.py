@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from crm.errors import HostError
-from crm.login import Proof, Submission, fill, judge
+from crm.login import Proof, Submission, call, fill, judge
 from crm.recipe import Login, Secret, Slotted
 from crmhost.login import prove
 from tests.crm.conftest import SECRETS, HandMade, MakeByHand, free_port
@@ -29,9 +32,29 @@ PAGE = """<input type=hidden name=outside value=1>
 
 def test_the_login_form_is_found_by_its_fields_and_its_hidden_ones_are_sent_along() -> None:
     filled = fill(LOGIN, "https://crm.example/sub/in", PAGE, "anna", "s3cret&")
-    assert filled == Submission(
-        "https://crm.example/sub/do?x=1", {"csrf": "a&b", "user": "anna", "pass": "s3cret&", "keep": "yes"}
-    )
+    assert filled == Submission("https://crm.example/sub/do?x=1", b"csrf=a%26b&user=anna&pass=s3cret%26&keep=yes")
+
+
+CALL = replace(
+    LOGIN,
+    form={},
+    json={"id": 0, "method": "login", "params": [Slotted("{admin}"), {"pass": Secret("admin-password")}]},
+)
+
+
+def test_a_login_without_a_page_is_one_call_whatever_the_password_holds() -> None:
+    sent = call(CALL, "https://crm.example/rpc", "anna", 's3"cret\\')
+    assert sent is not None
+    assert (sent.url, sent.kind) == ("https://crm.example/rpc", "application/json")
+    assert json.loads(sent.body) == {"id": 0, "method": "login", "params": ["anna", {"pass": 's3"cret\\'}]}
+    assert "s3" not in repr(sent)
+    assert call(LOGIN, "https://crm.example/in", "anna", "s3cret") is None
+
+
+@pytest.mark.parametrize("both", [{"form": {}, "json": None}, {"json": {"method": "login"}}])
+def test_a_login_is_either_a_form_or_a_call(both: Mapping[str, Any]) -> None:
+    with pytest.raises(ValueError, match="the login at /in needs either a form or a JSON body"):
+        replace(LOGIN, **both)
 
 
 def test_no_repr_shows_the_password() -> None:
