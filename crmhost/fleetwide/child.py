@@ -68,13 +68,15 @@ class _Voice:
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe, self._speaking, self._interrupted = pipe, False, False
+        self._turn = threading.Lock()  # a host's key is met in the thread that connects
 
     def say(self, message: Event | Plan | Ending) -> None:
-        self._speaking = True
-        try:
-            self._pipe.send(message)
-        finally:
-            self._speaking = False
+        with self._turn:
+            self._speaking = True
+            try:
+                self._pipe.send(message)
+            finally:
+                self._speaking = False
         if self._interrupted:
             self._interrupted = False
             raise KeyboardInterrupt

@@ -29,11 +29,20 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A contract to work on. place: the host that it is on; room: how many may be at work there at once."""
+    """A contract to work on. place: the host that it is on; room: how many may be at work there at once.
+
+    via: the jump hosts that its contract names; each takes `LOG_INS` at once.
+    """
 
     contract: str
     place: str
     room: int
+    via: tuple[str, ...] = ()
+
+    @property
+    def rooms(self) -> tuple[tuple[str, int], ...]:
+        """Return every host that it is a guest of, with the room there."""
+        return ((self.place, self.room), *((hop, LOG_INS) for hop in self.via))
 
 
 def is_pattern(name: str) -> bool:
@@ -95,8 +104,11 @@ def job_of(order: Order, access: Access, *, changes: bool, refresh: bool) -> Job
     if order.kind == "cloud":
         parallel = int((access.cloud or {}).get("parallel", LOG_INS))
         return Job(order.contract, order.docker, 1 if changes or refresh else parallel)
-    place = order.host if order.port == 22 else f"{order.host}:{order.port}"
-    return Job(order.contract, place, 1 if changes and order.kind == "lan" else LOG_INS)
+    via = tuple(hop.rpartition("@")[2] for hop in order.jump)
+    port = "" if order.port in {0, 22} else f":{order.port}"
+    behind = f" behind {via[-1]}" if via else ""  # networks of two customers may have the same addresses
+    room = 1 if changes and order.kind == "lan" else LOG_INS
+    return Job(order.contract, f"{order.host}{port}{behind}", room, via)
 
 
 def _nothing(pattern: str, known: Sequence[str]) -> Refused:

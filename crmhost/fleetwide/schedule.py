@@ -43,13 +43,13 @@ def next_up(state: State, rules: Rules) -> tuple[Job, ...]:
     proven = _deployed(state.ended)
     if proven < rules.canary:
         free = min(free, rules.canary - proven - len(state.running))
-    taken = Counter(job.place for job in state.running)
+    taken = Counter(place for job in state.running for place, _ in job.rooms)
     found: list[Job] = []
     for job in state.waiting:
         if len(found) >= free:
             break
-        if taken[job.place] < job.room:
-            taken[job.place] += 1
+        if all(taken[place] < room for place, room in job.rooms):
+            taken.update(place for place, _ in job.rooms)
             found.append(job)
     return tuple(found)
 

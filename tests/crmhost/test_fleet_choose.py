@@ -86,8 +86,9 @@ def test_what_is_left_out_is_not_to_be_deployed_at_all(target: str, term: str, r
     assert left_out(contract, NOW) == reason
 
 
-def order(kind: TargetKind, port: int = 22) -> Order:
-    return Order("acme", "acme.yaml", "creme", "2.8.6", kind, {}, "acme", "web.example", port, docker="ssh://d.example")
+def order(kind: TargetKind, port: int = 0, *jump: str) -> Order:
+    docker = "ssh://d.example"
+    return Order("acme", "acme.yaml", "creme", "2.8.6", kind, {}, "acme", "web.example", port, jump, docker=docker)
 
 
 @pytest.mark.parametrize(
@@ -109,3 +110,12 @@ def test_a_host_takes_so_many_at_once(kind: TargetKind, changes: bool, refresh: 
 
 def test_two_servers_on_one_address_are_two_places() -> None:
     assert job_of(order("webhost", 2222), Access(None, ()), changes=True, refresh=False).place == "web.example:2222"
+
+
+def test_the_same_address_behind_another_jump_host_is_another_place() -> None:
+    jobs = [
+        job_of(order("webhost", 22, *jump), Access(None, ()), changes=True, refresh=False)
+        for jump in (("ops@bastion.a.example:2222", "root@10.0.0.1"), ("10.0.0.2",))
+    ]
+    assert [job.place for job in jobs] == ["web.example behind 10.0.0.1", "web.example behind 10.0.0.2"]
+    assert jobs[0].via == ("bastion.a.example:2222", "10.0.0.1")

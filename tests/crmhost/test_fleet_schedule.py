@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crmhost.fleetwide.choose import Job
+from crmhost.fleetwide.choose import LOG_INS, Job
 from crmhost.fleetwide.ending import Did, Ending
 from crmhost.fleetwide.schedule import Rules, State, barred, next_up
 from tests.support.fleets import jobs
@@ -70,6 +70,12 @@ def test_a_full_host_does_not_hold_up_the_others() -> None:
     assert [job.contract for job in next_up(State(waiting), Rules(3))] == ["a", "d"]
     running = State(waiting[1:3], waiting[:1])
     assert next_up(running, Rules(3)) == ()
+
+
+def test_a_jump_host_on_many_ways_is_not_overrun() -> None:
+    waiting = tuple(Job(str(number), f"10.0.0.{number}", 8, ("bastion",)) for number in range(20))
+    assert len(next_up(State(waiting), Rules(20))) == LOG_INS
+    assert len(next_up(State(waiting[6:], waiting[:6]), Rules(20))) == 2
 
 
 FLEETS = st.lists(
