@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import signal
 import socket
 import subprocess
@@ -24,6 +22,7 @@ from crmhost.sandbox.host import Sandbox
 from tests.crmhost.conftest import Crmhost
 from tests.crmhost.test_json_schema import checked
 from tests.support.fleets import contract_text, sandboxes
+from tests.support.terminal import Terminal
 from tests.support.until import until
 
 pytestmark = pytest.mark.slow
@@ -215,44 +214,6 @@ def test_ctrl_c_ends_all_and_names_what_was_not_done(fleet: Path) -> None:
     assert "stopping: a, b" in err
     assert "Traceback" not in out + err
     assert not any(child.is_running() for child in children)
-
-
-class Terminal:
-    """A command on a terminal: what it shows, and what a person types."""
-
-    def __init__(self, fleet: Path, *arguments: str) -> None:
-        ours, theirs = pty.openpty()
-        self.shown = ""
-        self._ours = ours
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "crmhost", *arguments],
-            cwd=fleet,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-        )
-        os.close(theirs)
-
-    def wait_for(self, text: str) -> None:
-        """Read until it is shown."""
-        until(lambda: self._read() and text in self.shown, f"{text!r} in {self.shown!r}", 60)
-
-    def type(self, text: str) -> None:
-        os.write(self._ours, text.encode())
-
-    def end(self) -> int:
-        """Read to the end and return the exit code."""
-        until(lambda: self._read() and self.process.poll() is not None, "it ends", 60)
-        os.close(self._ours)
-        return self.process.returncode
-
-    def _read(self) -> bool:
-        if select.select([self._ours], [], [], 0)[0]:
-            with suppress(OSError):  # the other end is closed
-                self.shown += os.read(self._ours, 65536).decode("utf-8", "replace")
-        return True
 
 
 def test_on_a_terminal_there_is_a_live_table_and_one_question_for_all(fleet: Path, hosts: tuple[Sandbox, ...]) -> None:
