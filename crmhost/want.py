@@ -46,9 +46,16 @@ class Order:
 
 def order_of(contract: Contract, file: str, now: Micros) -> Order:
     """Return what the contract, as it stands now, orders; raises Refused where its stage or target allows no deploy."""
+    order = early_order(contract, file)
+    refuse_stage(contract, file, now)
+    return order
+
+
+def early_order(contract: Contract, file: str) -> Order:
+    """Return what the contract orders, signed or not; raises Refused where its target allows no deploy."""
     from contract.model import Cloud, WebHost
 
-    _refuse_stage(contract, file, now)
+    _refuse_kind(contract, file)
     target = contract.target
     host = urlsplit(contract.crm.url).hostname or ""
     order = Order(
@@ -99,10 +106,7 @@ def make_want(order: Order, recipe: Recipe, secrets: Mapping[str, str]) -> Want:
     return Want(order.contract, recipe, order.version, order.slots, dict(secrets))
 
 
-def _refuse_stage(contract: Contract, file: str, now: Micros) -> None:
-    from contract.moment import instant_text
-    from contract.term import signed_at
-
+def _refuse_kind(contract: Contract, file: str) -> None:
     kind = contract.target.kind
     if kind == "saas":
         raise Refused(
@@ -115,6 +119,13 @@ def _refuse_stage(contract: Contract, file: str, now: Micros) -> None:
             "Use target.kind: webhost (an account on a host, over SSH) or cloud (a Docker host); deployed by hand, it"
             " is measured all the same.",
         )
+
+
+def refuse_stage(contract: Contract, file: str, now: Micros) -> None:
+    """Raise Refused where the contract is not signed yet."""
+    from contract.moment import instant_text
+    from contract.term import signed_at
+
     if contract.term.signed is None:
         raise Refused(
             f"{file}: term.signed: is absent, and nothing is deployed before a contract is signed",

@@ -43,5 +43,5 @@ VERBS: tuple[Verb, ...] = (
     Verb("statement", "Paying back", "Write a period's signed statement with its evidence."),
     Verb("verify", "Paying back", "Check a statement: signature, evidence, arithmetic."),
     Verb("demo", "This machine", "See the whole story for real, in a few minutes."),
-    Verb("doctor", "This machine", "Say what is missing here, and what mends it."),
+    Verb("doctor", "This machine", "Say what is missing here or on a contract's host, and what mends it."),
 )

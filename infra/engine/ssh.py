@@ -110,6 +110,11 @@ def offered_key(reach: Reach) -> str:
     return line
 
 
+def ssh_command(reach: Reach) -> list[str]:
+    """Return the words of an `ssh` to the host, up to the command that it is to run there."""
+    return ["ssh", *_address(reach), *ssh_opts(reach), "-T", "--", reach.host]
+
+
 def fingerprint(line: str) -> str:
     """Return `SHA256:…` of a line of known_hosts, as OpenSSH shows it."""
     digest = hashlib.sha256(base64.b64decode(line.split()[2])).digest()

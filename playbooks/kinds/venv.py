@@ -165,20 +165,25 @@ def _install(key: str, want: VenvWanted) -> Sh:
     return sh('install -r "$staging"/{name}.build\ninstall --no-build-isolation -r "$staging"/{name}', name=staged(key))
 
 
-def find_python(want: VenvWanted) -> Sh:
-    """Return shell that sets `found` and `version`, or says which Pythons the host has, and fails.
+def python_names(minors: Sequence[str]) -> tuple[str, ...]:
+    """Return the names to look for these versions by, in their order, then those of any version.
 
-    Besides the search path it looks where web hosts keep several versions.
+    Besides the search path they are where web hosts keep several versions.
     """
-    names = [
+    named = (
         f"{folder}python{minor}"
-        for minor in want.minors
+        for minor in minors
         for folder in ("", f"/opt/alt/python{minor.replace('.', '')}/bin/", "/usr/local/bin/")
-    ]
+    )
+    return (*named, "python3", "python")
+
+
+def find_python(want: VenvWanted) -> Sh:
+    """Return shell that sets `found` and `version`, or says which Pythons the host has, and fails."""
     return sh(
         """\
 found=; version=; why=
-for p in {names} python3 python; do
+for p in {names}; do
   c=$(command -v "$p" 2>/dev/null) || continue
   version=$("$c" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null) || continue
   case " {minors} " in
@@ -192,7 +197,7 @@ if [ -z "$found" ]; then
   echo {missing} "${{why:-; no Python at all}}"
   exit 1
 fi""",
-        names=tuple(names),
+        names=python_names(want.minors),
         minors=Sh(" ".join(want.minors)),
         missing=f"the host has no usable Python from {want.minors[-1]} to {want.minors[0]}",
     )
