@@ -64,25 +64,33 @@ def ending_of(contract: str, error: BaseException) -> Ending:
 
 
 class _Voice:
-    """Sends messages whole: an interruption in the middle of one waits for its end."""
+    """Sends messages whole: an interruption in the middle of one waits for its end.
+
+    Threads speak too: the one that connects, those that read what Pulumi says. Python interrupts the main thread alone,
+    so only what that one is saying has to be waited for.
+    """
 
     def __init__(self, pipe: Connection) -> None:
-        self._pipe, self._speaking, self._interrupted = pipe, False, False
-        self._turn = threading.Lock()  # a host's key is met in the thread that connects
+        self._pipe, self._busy, self._interrupted = pipe, False, False
+        self._turn = threading.Lock()
 
     def say(self, message: Event | Plan | Ending) -> None:
-        with self._turn:
-            self._speaking = True
-            try:
+        if threading.current_thread() is not threading.main_thread():
+            with self._turn:
                 self._pipe.send(message)
-            finally:
-                self._speaking = False
+            return
+        self._busy = True
+        try:
+            with self._turn:
+                self._pipe.send(message)
+        finally:
+            self._busy = False
         if self._interrupted:
             self._interrupted = False
             raise KeyboardInterrupt
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- a signal handler's signature
-        if self._speaking:
+        if self._busy:
             self._interrupted = True
         else:
             raise KeyboardInterrupt

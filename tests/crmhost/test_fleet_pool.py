@@ -129,6 +129,17 @@ def test_ctrl_c_lets_what_runs_tidy_up_and_names_what_was_not_done(tmp_path: Pat
     assert all(map(gone, pids))
 
 
+def test_ctrl_c_reaches_who_is_speaking_all_the_time(tmp_path: Path) -> None:
+    """Messages larger than a pipe takes at once, from two threads each: none is torn, and no interruption is lost."""
+    names = [f"chatty-{number}" for number in range(4)]
+    with alone(tmp_path, 4, *names) as process:
+        for name in names:
+            pid_of(tmp_path, name)
+        process.send_signal(signal.SIGINT)
+        found, _ = dids(process)
+    assert found == dict.fromkeys(names, "stopped")
+
+
 def test_what_waits_is_not_begun_after_ctrl_c(tmp_path: Path) -> None:
     with alone(tmp_path, 1, "slow", "a", "b") as process:
         pid_of(tmp_path, "slow")

@@ -7,10 +7,12 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from crm.errors import HostError
@@ -65,7 +67,8 @@ class SmallDeploy:
 
 @dataclass(frozen=True)
 class Acting:
-    """Work by its contract's name: `broken` fails, `bug` is one, `dead` kills itself, `slow` waits, others end well.
+    """Work by its contract's name: `broken` fails, `bug` is one, `dead` kills itself, `slow` waits, `chatty`
+    speaks with two voices without end, others end well.
 
     folder: where each leaves a file once it is at work, with its process id.
     """
@@ -90,10 +93,19 @@ class Acting:
                     time.sleep(120)  # the work itself; a test ends it
                 finally:
                     (self.folder / f"{contract}.tidied").touch()
+            case "chatty":
+                speak = partial(_chatter, contract, tell)
+                threading.Thread(target=speak, daemon=True).start()
+                speak()
             case "brief":
                 time.sleep(0.3)  # long enough to be seen beside another
         tell(Event("stage", contract, "done", seconds=0.1))
         return Ending(contract, "deployed", "small-1.0", 1)
+
+
+def _chatter(contract: str, tell: Tell) -> None:
+    for _ in range(10_000_000):
+        tell(Event("stage", contract, "note", "x" * 20_000))
 
 
 @dataclass
