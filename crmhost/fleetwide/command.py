@@ -14,7 +14,7 @@ from crm.errors import CrmhostError, Refused
 from crmhost.fleet import Fleet
 from crmhost.fleetwide.child import Work
 from crmhost.fleetwide.choose import Chosen, Job, choose, job_of, left_out
-from crmhost.fleetwide.ending import Ending, exit_code, in_order
+from crmhost.fleetwide.ending import Did, Ending, exit_code, in_order
 from crmhost.fleetwide.pool import run_all
 from crmhost.fleetwide.schedule import Rules
 from crmhost.fleetwide.show import Show, show_for
@@ -67,13 +67,16 @@ def _ask_first(whole: _Whole, agreed: Agreed) -> int:
         whole.run(Planning(whole.fleet, asked.refresh), replace(asked.rules, canary=0), show)
         code = whole.told(show)
     due = [job for job in whole.jobs if whole.endings[job.contract].did == "changes"]
-    if not due or whole.interrupted or (asked.rules.fail_fast and whole.failed):
+    if not due:
         return code
-    yes = _yes(due)
+    barred = whole.interrupted or (asked.rules.fail_fast and whole.failed)
+    yes = not barred and _yes(due)
     with whole.shown(at_once=True) as show:
         if not yes:
+            did: Did = "not begun" if barred else "declined"
+            why = "planned alone: stopped, or another failed" if barred else ""
             for job in due:
-                whole.end(replace(whole.endings[job.contract], did="declined"), show)
+                whole.end(replace(whole.endings[job.contract], did=did, what=why), show)
             return whole.told(show)
         confirmed = {job.contract: whole.endings[job.contract].digest or "" for job in due}
         whole.jobs, whole.began = due, time.monotonic()

@@ -64,9 +64,13 @@ def run_all(jobs: Sequence[Job], work: Work, rules: Rules, watcher: Watcher, bef
     """
     pool = _Pool(work, rules, watcher, list(jobs), ended=list(before))
     with _counting() as stops:
-        while pool.begin(stops) or pool.running:
-            pool.obey(stops)
-            pool.listen()
+        try:
+            while pool.begin(stops) or pool.running:
+                pool.obey(stops)
+                pool.listen()
+        except BaseException:  # whoever watched is gone: `crmhost … | head`
+            pool.abandon()
+            raise
     reason = "stopped before" if stops.count else barred(pool.ended, rules) or "stopped before"
     for job in pool.waiting:
         pool.ended.append(Ending(job.contract, "not begun", what=reason))
@@ -148,6 +152,15 @@ class _Pool:
                 self.running[ready].ending = message
             else:
                 self.watcher.says(self.running[ready].job.contract, message)
+
+    def abandon(self) -> None:
+        """Interrupt what runs, listen to none of it, and wait until it is gone."""
+        for pipe, one in self.running.items():
+            pipe.close()
+            with suppress(ProcessLookupError):
+                os.kill(one.process.pid or 0, signal.SIGINT)
+        for one in self.running.values():
+            one.process.join()
 
     def _start(self, job: Job) -> None:
         context = multiprocessing.get_context(starts_by())

@@ -216,6 +216,43 @@ def test_ctrl_c_ends_all_and_names_what_was_not_done(fleet: Path) -> None:
     assert not any(child.is_running() for child in children)
 
 
+def test_a_reader_that_goes_away_ends_it(fleet: Path) -> None:
+    """As in `crmhost plan --all --json | head -1`."""
+    with silent() as (port, taken):
+        for name, ssh in (("a", port), ("b", port), ("c", 9), ("d", 9)):
+            write(fleet, name, ssh=ssh)
+        with subprocess.Popen(
+            [sys.executable, "-m", "crmhost", "plan", "--all", "--json", "--parallel", "3"],
+            cwd=fleet,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            until(lambda: len(taken) == 2, "two log-ins wait", 60)
+            children = psutil.Process(process.pid).children()
+            process.stdout.close()
+            process.send_signal(signal.SIGINT)  # so that there is something to say
+            process.wait(30)
+    assert process.returncode == 1
+    assert not any(child.is_running() for child in children)
+
+
+def test_fail_fast_asks_nobody_about_the_others(fleet: Path, hosts: tuple[Sandbox, ...]) -> None:
+    write(fleet, "aaa")
+    said = run(fleet, "deploy", "--all", "--fail-fast", "--parallel", "1", "--json")
+    assert said.returncode == 1
+    assert results(checked(said.stdout))["acme"] == "not begun"
+    write(fleet, "zzz")
+    (fleet / "contracts" / "aaa.yaml").unlink()
+    said = run(fleet, "deploy", "--all", "--fail-fast", "--parallel", "1", "--json")
+    assert said.returncode == 1
+    assert checked(said.stdout)[-1]["results"] == {"not begun": ["acme", "acorn", "bolt"], "failed": ["zzz"]}
+    assert not any((box.home / ".crmhost").exists() for box in hosts)
+
+
 def test_on_a_terminal_there_is_a_live_table_and_one_question_for_all(fleet: Path, hosts: tuple[Sandbox, ...]) -> None:
     write(fleet, "dead")
     terminal = Terminal(fleet, "deploy", "--all")
