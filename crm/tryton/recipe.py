@@ -54,9 +54,11 @@ _GUNICORN = (
 )  # fmt: skip
 
 # Somebody in the group of administrators who can log in: before the step, Tryton's own account has no password.
-_ADMIN_SQL = """SELECT count(*) FROM res_user AS u JOIN "res_user-res_group" AS m ON m."user" = u.id
-JOIN ir_model_data AS d ON d.db_id = m."group" AND d.module = 'res' AND d.fs_id = 'group_admin'
-WHERE u.active AND u.password_hash IS NOT NULL"""
+_ADMIN_SQL = (
+    'SELECT count(*) FROM res_user AS u JOIN "res_user-res_group" AS m ON m."user" = u.id JOIN ir_model_data AS d'
+    " ON d.db_id = m.\"group\" AND d.module = 'res' AND d.fs_id = 'group_admin'"
+    " WHERE u.active AND u.password_hash IS NOT NULL"
+)
 
 
 def _data(name: str) -> str:

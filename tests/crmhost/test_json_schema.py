@@ -102,7 +102,7 @@ def test_check(printed: Print) -> None:
 
 
 def test_what_needs_no_contract(printed: Print) -> None:
-    assert kinds(printed("recipes", "--json")) == ["recipe"]
+    assert kinds(printed("recipes", "--json")) == ["recipe", "recipe"]
     assert printed("recipes", "creme", "--json")[0]["answers"]["name"] == "Creme CRM"
     assert set(kinds(printed("doctor", "--json", code=1))) == {"finding"}
 
