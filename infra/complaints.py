@@ -37,8 +37,8 @@ class Protected(Refused):
 class _Rule:
     """One complaint and its error.
 
-    patterns: any of them tells it. what, remedy: texts in which `{stack}`, `{url}`, `{folder}` and `{docker}` are filled
-    in, which are of Where, and the patterns' named groups; in `what` also `{all}`, which is all that was found.
+    patterns: any of them tells it. what, remedy: texts in which Where's `{stack}`, `{url}`, `{folder}` and `{docker}`
+    are filled in, and the patterns' named groups; in `what` also `{all}`, which is all that was found.
     """
 
     patterns: tuple[str, ...]
