@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LOG_INS = 8
 """How many connections are made to one SSH server at once: sshd drops new ones from the tenth on (MaxStartups)."""
 
+RUNS = 4
+"""How many runs of Pulumi are at work on one Docker host at once; each brings processes of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -97,13 +100,14 @@ def left_out(contract: Terms, now: Micros) -> str | None:
 def job_of(order: Order, access: Access, *, changes: bool, refresh: bool) -> Job:
     """Return the job of an order. changes: it deploys; refresh: Pulumi looks at everything.
 
-    One run of Pulumi already does as much at once as `cloud.parallel` allows on a Docker host, so runs there take
-    turns; plans without Pulumi are as many as that number. Servers with a package manager take one deploy at a time.
+    On a Docker host RUNS runs of Pulumi are at work at once, or fewer where `cloud.parallel` allows less: most of a
+    deploy waits for steps and for the CRM. Plans without Pulumi are as many as that number. Servers with a package
+    manager take one deploy at a time.
     Accounts of a web host do not disturb one another.
     """
     if order.kind == "cloud":
         parallel = int((access.cloud or {}).get("parallel", LOG_INS))
-        return Job(order.contract, order.docker, 1 if changes or refresh else parallel)
+        return Job(order.contract, order.docker, min(RUNS, parallel) if changes or refresh else parallel)
     via = tuple(hop.rpartition("@")[2] for hop in order.jump)
     port = "" if order.port in {0, 22} else f":{order.port}"
     behind = f" behind {via[-1]}" if via else ""  # networks of two customers may have the same addresses

@@ -7,7 +7,7 @@ import pytest
 from contract.moment import instant
 from crm.errors import Refused
 from crm.recipe import TargetKind
-from crmhost.fleetwide.choose import LOG_INS, Chosen, Job, choose, job_of, left_out, many
+from crmhost.fleetwide.choose import LOG_INS, RUNS, Chosen, Job, choose, job_of, left_out, many
 from crmhost.order import Access
 from crmhost.want import Order
 from tests.support.contracts import HEAD, contract_of
@@ -94,8 +94,8 @@ def order(kind: TargetKind, port: int = 0, *jump: str) -> Order:
 @pytest.mark.parametrize(
     ("kind", "changes", "refresh", "room"),
     [
-        ("cloud", True, False, 1),
-        ("cloud", False, True, 1),
+        ("cloud", True, False, RUNS),
+        ("cloud", False, True, RUNS),
         ("cloud", False, False, 5),
         ("lan", True, False, 1),
         ("lan", False, False, LOG_INS),
