@@ -144,8 +144,9 @@ RECIPE = Recipe(
     evidence=(
         "run: both versions with Python 3.11 on SQLite: installing, steps, login over JSON-RPC, scheduled actions,"
         " a lost database, 7.8.18 → 8.0.12 with its data, old code not ready on the new schema; by hand: 8.0.12 over"
-        " SSH on a web host; in containers on PostgreSQL 15: 7.8.18, its upgrade, rollback, backup, and a copy of it"
-        " logged in to; read: the licence, what 8.0 wants done by hand; not run: the desktop client, a web client"
-        " (none is hosted), 8.2, scheduled actions on PostgreSQL, a LAN server, another Python"
+        " SSH on a web host; in containers on PostgreSQL 15 7.8.18, its upgrade, rollback, backup, a copy of it"
+        " logged in to, and 8.0.12 with a template, scheduled actions, a lost database; read: the licence, what 8.0"
+        " wants done by hand; not run: the desktop client, a web client (none is hosted), 8.2, a LAN server, another"
+        " Python"
     ),
 )
