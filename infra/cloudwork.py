@@ -52,7 +52,11 @@ class CloudWork:
         placed = self._stand.placed(want)
         waiting = seen.due is None or bool(seen.due.steps)
         refresh = self._cloud.refresh or seen.drift.refresh
-        self._stand.up(self._stand.beside(want, placed, waiting=waiting), refresh=refresh)
+        if self._serves(placed.release) and not seen.has_files:  # what steps had derived is gone: processes wait for it
+            rollout = self._stand.halted(want, placed)
+        else:
+            rollout = self._stand.beside(want, placed, waiting=waiting)
+        self._stand.up(rollout, refresh=refresh)
         self._stand.await_database()
         self._begin(want, seen)
         if waiting and want.recipe.folders:
@@ -136,6 +140,11 @@ class CloudWork:
             self._survey = survey(self._cloud, want)
         return self._survey
 
+    def _serves(self, release: Release) -> bool:
+        """Tell whether the stack was last asked to let customers in to the release."""
+        recorded = self._stand.recorded
+        return recorded is not None and recorded.served is not None and recorded.served.release == release
+
     def _staged(self, want: Want, release: Release | None = None) -> Placed:
         """Return a release as the stack holds it: the one at work where none is named."""
         work = self._stand.work
@@ -172,8 +181,9 @@ class CloudWork:
         alone = None if recorded is None else moves.without_candidate(recorded)
         if alone is None or alone.served is None:
             return f"Nothing served before, and nothing serves now; {failed.id} is left for inspection: crmhost logs."
-        if alone.served.release != failed:
-            self._stand.up(alone)
+        if alone.served.release == failed:
+            return f"{failed.id} is the release that served before, so there is nothing to go back to: crmhost logs."
+        self._stand.up(alone)
         return f"{alone.served.release.id} still serves; {failed.id} was taken away."
 
 

@@ -162,6 +162,22 @@ def test_what_was_removed_or_renamed_is_named_and_mended(acme: Customer, docker:
     assert acme.get("/ready").startswith("200 ready 1.0")
 
 
+def test_processes_of_a_release_that_lost_its_files_wait_until_they_are_derived_again(
+    acme: Customer, docker: Engine
+) -> None:
+    web, events = container(acme, "web"), list[Event]()
+    own = web.removesuffix("web")
+    for role in ("web", "worker", "cron", "files"):
+        docker.remove(own + role)
+    for volume in ("files", "run"):
+        docker.remove_volume(own + volume)
+    assert acme.deploy("1.0", events.append).did == "deployed"
+    done = [f"{event.phase} {event.subject}" for event in events if event.state == "done"]
+    assert done.index("steps derive") < done.index(f"stage container:{web}")
+    assert acme.plan("1.0").changes == ()
+    assert acme.get("/static/style.css").startswith("200 /* 1.0 */")
+
+
 @pytest.mark.parametrize("pretends", [False, True], ids=["without labels", "with crmhost's labels"])
 def test_a_container_that_somebody_made_is_named_and_left_alone(
     acme: Customer, docker: Engine, *, pretends: bool
