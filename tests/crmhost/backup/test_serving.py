@@ -32,7 +32,7 @@ def test_a_backup_that_fails_is_told_and_nothing_else_suffers(tmp_path: Path) ->
     images = [word for one in IMAGES for word in ("--set", f"cloud.images.{one}=sha256:{'0' * 64}")]
     commands.run("init", "--set", f"serve.listen={address}", *images)
     sets = (
-        *("target.docker=unix:///nowhere/docker.sock", "crm.url=http://127.0.0.1:9/"),
+        *("target.docker=unix:///nowhere/docker.sock", "crm.url=https://127.0.0.1:9/"),
         *("term.signed=2026-01-10", "term.accepted=2026-02-01"),
         *("data-protection.backup.every=day", "data-protection.backup.keep=30 days"),
     )
