@@ -81,7 +81,7 @@ def watching(url: str, ca_file: Path, database: Path, fleet: tuple[int, int]) ->
     watch = Watch(watched, engine, clock, Loud(), Options(ca_file=ca_file))
     watch.start()
     try:
-        time.sleep(interval + 1)
+        time.sleep(interval + 1)  # every contract has been asked once: what is measured is the usual state
         yield watch, Exposition(Accounts(watch, engine, clock, RunningPeriods(engine, clock, ())))
     finally:
         watch.stop()
@@ -91,12 +91,12 @@ def cost(url: str, ca_file: Path, database: Path) -> dict[str, float]:
     """Measure what a probe costs, and how long it takes, without and with a scrape a second."""
     with watching(url, ca_file, database, (FLEETS[url.partition(":")[0]], OFTEN)) as (watch, exposition):
         done, cpu, quiet_from = _probes(watch), time.process_time(), time.time_ns() // 1000
-        time.sleep(SECONDS)
+        time.sleep(SECONDS)  # the span that is measured
         done, cpu, quiet_to = _probes(watch) - done, time.process_time() - cpu, time.time_ns() // 1000
         quiet = _lasts(watch, quiet_from, quiet_to)
         for _ in range(OFTEN):
             exposition.render()
-            time.sleep(1)
+            time.sleep(1)  # a scrape a second
         scraped = _lasts(watch, quiet_to, quiet_to << 1)
     return {
         "cpu_ms": 1000 * cpu / done,
@@ -192,7 +192,7 @@ def running(command: list[str], port: int) -> Iterator[int]:
             while socket.socket().connect_ex(("127.0.0.1", port)):
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise RuntimeError(f"{command[0]} does not listen")
-                time.sleep(0.02)
+                time.sleep(0.02)  # between two attempts to connect
             yield process.pid
         finally:
             process.terminate()
