@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias
 
 from crm.backup import Contents
 from crm.plan import Crossing, Event, Plan, Release, Want
-from crm.recipe import Recipe, Step
+from crm.recipe import Archive, Recipe, Step
 
 Progress: TypeAlias = Callable[[Event], None]
+Archives: TypeAlias = Callable[[Archive], Path]
+"""Fetches an archive to this machine, or finds it there, and returns a .tar.gz of its tree.
+
+It is the same for the same archive: `strip` is done, it holds folders and plain files alone (0755, or 0644), and no
+path leaves it. Raises CrmhostError with a remedy. It may take minutes: a plan does not call it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ Slot: TypeAlias = Literal[
     "python",  # the interpreter of the release's virtual environment
     "bin",  # the folder of the artifact's programs
     "php",  # the PHP interpreter
-    "app",  # the artifact's folder: code, shared by customers, never written to
+    "app",  # the artifact's folder: code, never written to; of an Archive it is `{release}/app`, this release's own
     "release",  # this release's folder: its configuration, written once
     "data",  # what must outlive a release: uploads, the SQLite file
     "run",  # sockets and pid files of this release; a short path
@@ -82,6 +82,7 @@ Text: TypeAlias = tuple[str | Slotted | Secret, ...]
 Json: TypeAlias = "str | int | Slotted | Secret | Sequence[Json] | Mapping[str, Json]"
 """A JSON value. What is filled in is a string of its own, so that quotes in it do no harm."""
 _NOTHING: Mapping[str, Arg] = MappingProxyType({})
+_NONE_KEPT: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +172,32 @@ class PipLock:
 
 
 @dataclass(frozen=True, slots=True)
+class Php:
+    """What PHP runs an archive's code: `versions` as (oldest, first too new), and extensions as `php -m` names them."""
+
+    versions: tuple[tuple[int, int], tuple[int, int]]
+    extensions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Archive:
-    """A folder unpacked from an archive that crmhost fetches: `sha256` in hex, `strip` leading path components."""
+    """A folder unpacked from an archive that crmhost fetches and sends, since a host need not reach the internet.
+
+    url: https, of a .tar.gz, .tgz or .zip. sha256: of that file, in hex; empty where nobody who wrote the recipe could
+    fetch it, and the fleet's own `archives:` must say it. strip: how many leading path components go. Raises ValueError
+    for another URL or digest.
+    """
 
     url: str
     sha256: str
     strip: int = 1
+    php: Php | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"https://[!-~]+\.(tar\.gz|tgz|zip)", self.url):
+            raise ValueError(f"{self.url!r}: an archive is a .tar.gz, .tgz or .zip at an https URL")
+        if not re.fullmatch(r"([0-9a-f]{64})?", self.sha256):
+            raise ValueError(f"{self.sha256!r}: is no SHA-256 in small hex digits")
 
 
 Artifact: TypeAlias = PipLock | Archive
@@ -186,7 +207,8 @@ Artifact: TypeAlias = PipLock | Archive
 class File:
     """A file of the release; `path` is relative to the release's folder. Mode 0600 unless said otherwise.
 
-    only: the kinds of database with which it is needed; empty: with any.
+    Below `app/` it lies in the release's own copy of an Archive's tree, and may replace a file of it. only: the kinds
+    of database with which it is needed; empty: with any.
     """
 
     path: str
@@ -199,7 +221,8 @@ class File:
 class Process:
     """A process that must be up: `web` binds {listen}; others are workers. `stop` seconds to end by itself.
 
-    memory_mb, cpus (`1.5`): what it may use at the most, where the target can limit it.
+    memory_mb, cpus (`1.5`): what it may use at the most, where the target can limit it. wsgi: `module:application`,
+    below the release's folder, where a front end can run the web process itself.
     """
 
     name: str
@@ -207,16 +230,21 @@ class Process:
     stop: int = 30
     memory_mb: int = 256
     cpus: str = "1.0"
+    wsgi: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the host's scheduler starts every so many minutes, never twice at once. memory_mb: see `Process`."""
+    """What the host's scheduler starts every so many minutes, never twice at once. memory_mb: see `Process`.
+
+    by_url: the same over HTTP, for a host that runs no programs of the customer's.
+    """
 
     name: str
     run: Exec
     every: int = 1
     memory_mb: int = 256
+    by_url: Ask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +285,10 @@ class Recipe:
     through, the last is `new`. `artifacts` has one entry a version. `folders` lie below {data}. `seed` names the slots
     that an initialised database depends on: with the version they key its template. `evidence` says what of the recipe
     was run for real, and what was only read.
+
+    Of an Archive: `web_root` is the folder in it that the web server serves (empty: all of it); `kept` maps paths in it
+    that the CRM writes to, to folders below {data}, which are linked there instead of what the archive has. A recipe
+    that the host's own PHP serves has no process called `web`.
     """
 
     id: str
@@ -286,6 +318,8 @@ class Recipe:
     evidence: str = ""
     user_limit: str = ""  # how the CRM itself limits its users; empty: it does not
     redis: bool = False  # it uses a redis of its own where the target gives one
+    web_root: str = ""
+    kept: Mapping[str, str] = field(default_factory=lambda: _NONE_KEPT)
 
     def files_with(self, database: Database) -> tuple[File, ...]:
         """Return the files of a release that has this kind of database."""

@@ -92,6 +92,18 @@ def _leaves(value: Json | None) -> Iterator[Arg | Secret]:
             yield from (leaf for each in value for leaf in _leaves(each))
 
 
+def script_of(way: Exec | Http) -> str | None:
+    """Return the release's PHP file that a way runs: `site.php` of `{php} site.php`; None for any other way.
+
+    A host without a shell can do such a way as well: its driver includes the file in a page of its own, with what is
+    its standard input as the request's body.
+    """
+    match way:
+        case Exec(argv=(Slotted("{php}"), str(path)), cwd=None) if not way.env:
+            return path
+    return None
+
+
 def way(step: Step) -> Exec:
     """Return the way of a step that a target with a shell takes; raises Refused when it has none."""
     for way in step.ways:
