@@ -45,12 +45,12 @@ TAGS = Images(
 def bring(engine: RealEngine) -> Images:
     """Return the images, after building those that the engine lacks or that were made from something else."""
     with exclusively("test-images"), closing(engine.client()) as client:
-        base = _base(client)
+        base = debian(client)
         return Images(
-            python=_built(client, "python", TAGS.python, base),
-            postgresql=_built(client, "postgresql", TAGS.postgresql, base),
-            redis=_built(client, "redis", TAGS.redis, base),
-            caddy=_built(client, "caddy", TAGS.caddy, base),
+            python=built(client, "python", TAGS.python, base),
+            postgresql=built(client, "postgresql", TAGS.postgresql, base),
+            redis=built(client, "redis", TAGS.redis, base),
+            caddy=built(client, "caddy", TAGS.caddy, base),
         )
 
 
@@ -63,7 +63,8 @@ def _found(client: docker.DockerClient, tag: str, made_from: str) -> str | None:
     return str(image.id) if image.labels.get(LABEL) == made_from else None
 
 
-def _base(client: docker.DockerClient) -> str:
+def debian(client: docker.DockerClient) -> str:
+    """Return the id of Debian's own image, which all others are built on."""
     script = FOLDER / "debian"
     made_from = hashlib.sha256(script.read_bytes()).hexdigest()
     found = _found(client, BASE, made_from)
@@ -80,7 +81,8 @@ def _base(client: docker.DockerClient) -> str:
     return str(client.images.get(BASE).id)
 
 
-def _built(client: docker.DockerClient, name: str, tag: str, base: str) -> str:
+def built(client: docker.DockerClient, name: str, tag: str, base: str) -> str:
+    """Return the id of the image that tools/images/NAME.dockerfile makes on that base, built where it is missing."""
     dockerfile = (FOLDER / f"{name}.dockerfile").read_bytes()
     made_from = hashlib.sha256(base.encode() + dockerfile).hexdigest()
     found = _found(client, tag, made_from)
