@@ -164,17 +164,20 @@ class _Ssh:
         return self._line.gone()
 
     def send(self, puts: Sequence[Put], folder: str, timeout: float) -> None:
-        client = self._transport.open_sftp_client()
-        if client is None:
-            raise OSError("the host has no SFTP")
-        with client:
-            client.get_channel().settimeout(timeout)  # type: ignore[union-attr] # the channel of an open client
+        with self.files(timeout) as client:
             _make_private(client, folder)
             for put in puts:
                 # Not pipelined: paramiko then drops the answers to writes, and a full disk goes unnoticed.
                 with client.open(f"{folder}/{put.name}", "w") as file:
                     file.chmod(0o600)
                     file.write(put.content)
+
+    def files(self, timeout: float) -> paramiko.SFTPClient:
+        client = self._transport.open_sftp_client()
+        if client is None:
+            raise OSError("the host has no SFTP")
+        client.get_channel().settimeout(timeout)  # type: ignore[union-attr] # the channel of an open client
+        return client
 
     def close(self) -> None:
         self._line.close()

@@ -11,13 +11,16 @@ import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from crm.errors import HostError
 from playbooks.kind import Put
 from playbooks.shell import Sh, sh
 from playbooks.terminal import safe
 from playbooks.wire import Channel, Wire, lost
+
+if TYPE_CHECKING:
+    from paramiko import SFTPClient
 
 _END = 40  # bytes; the last line of an answer is shorter
 _STDERR_KEPT = 16 * 1024  # bytes; enough to say why something failed
@@ -160,6 +163,17 @@ class Host:
         discard = bytearray()
         threading.Thread(target=_drain, args=(channel, discard, self._wire.errors), daemon=True).start()
         return Stream(self.name, channel, self._wire)
+
+    def files(self, timeout: float = 60.0) -> SFTPClient:
+        """Open an SFTP channel of its own for one thread, each of whose answers may take `timeout` seconds."""
+        try:
+            return self._wire.files(timeout)
+        except self._wire.errors as error:
+            raise lost(self.name, self._wire, error) from error
+
+    def lost(self, error: Exception) -> HostError:
+        """Return what is said of an error that means the connection's end."""
+        return lost(self.name, self._wire, error)
 
     def put(self, puts: Sequence[Put], folder: str, *, timeout: float = 120.0) -> None:
         """Send the files in one SFTP pass into a folder that only the account may enter (made when missing).

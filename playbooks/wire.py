@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from crm.errors import HostError
 from playbooks.kind import Put
 from playbooks.terminal import safe
+
+if TYPE_CHECKING:
+    from paramiko import SFTPClient
 
 
 class Channel(Protocol):
@@ -54,6 +57,10 @@ class Wire(Protocol):
 
     def send(self, puts: Sequence[Put], folder: str, timeout: float) -> None:
         """Write the files over SFTP; raises OSError for what the host refused."""
+        ...
+
+    def files(self, timeout: float) -> SFTPClient:
+        """Open an SFTP channel of its own, each of whose answers may take `timeout` seconds."""
         ...
 
     def gone(self) -> str | None:
