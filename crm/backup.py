@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO, Literal, Protocol, TypeAlias
 
+from crm.errors import HostError
 from crm.plan import Release
 
 BackupId: TypeAlias = str
@@ -125,3 +126,15 @@ def differences(expected: Contents, found: Contents) -> tuple[Difference, ...]:
     rows = [Difference(name, expected.tables.get(name), found.tables.get(name)) for name in names]
     rows += [Difference("files", expected.files, found.files), Difference("bytes", expected.bytes, found.bytes)]
     return tuple(row for row in rows if row.expected != row.found)
+
+
+def check_counts(contract: str, expected: Contents, found: Contents) -> None:
+    """Raise HostError where what was restored beside a customer's data is not what was dumped."""
+    differing = differences(expected, found)
+    if differing:
+        one = differing[0]
+        raise HostError(
+            f"{contract}: {len(differing)} counts of what was restored are not those of the backup: {one.what} has"
+            f" {one.found}, not {one.expected}; nothing was changed",
+            "Use another backup, and keep this one for whoever finds out why.",
+        )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 import docker.errors
 
+from crm.crossing import decode, encode
 from crm.errors import HostError
-from crm.plan import Crossing, Release
+from crm.plan import Crossing
 from infra import naming
 from infra.engine.engine import Engine
 from infra.engine.files import Volume
@@ -16,7 +14,6 @@ from infra.engine.lock import FOLDER
 
 _FILE = f"{FOLDER}/upgrade.json"
 _PLACE = f"/journal/{_FILE}"  # in the container that is the lock
-_REMEDY = "Look at the file in that volume; if no upgrade is under way, remove it there."
 
 
 def read(engine: Engine, contract: str) -> Crossing | None:
@@ -40,20 +37,6 @@ def write(engine: Engine, contract: str, crossing: Crossing | None) -> None:
     engine.put(Volume(naming.journal(contract)), "/", {f"{_FILE}.new": encode(crossing)})
     _must(engine, lock, "mv", "-f", f"{_PLACE}.new", _PLACE)
     _must(engine, lock, "sync", _PLACE)
-
-
-def encode(crossing: Crossing) -> bytes:
-    """Return its text. Pure."""
-    return json.dumps(asdict(crossing), sort_keys=True).encode()
-
-
-def decode(content: bytes, where: str) -> Crossing:
-    """Return what a text says; raises HostError that names `where`. Pure."""
-    try:
-        raw = json.loads(content)
-        return Crossing(**{**raw, "old": Release(**raw["old"]), "new": Release(**raw["new"])})
-    except (ValueError, KeyError, TypeError) as error:
-        raise HostError(f"{where}: reads {content[:100]!r}, which crmhost did not write", _REMEDY) from error
 
 
 def _must(engine: Engine, container: str, *argv: str) -> None:

@@ -1,4 +1,4 @@
-"""All of a customer's data as one stream, and back. What the stream looks like says `infra.bundle`."""
+"""All of a customer's data as one stream, and back. What the stream looks like says `crm.bundle`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import BinaryIO
 
-from crm.backup import Contents, differences
-from crm.errors import CrmhostError, HostError
+from crm.backup import Contents, check_counts
+from crm.bundle import POSTGRESQL, Reader, Writer
+from crm.errors import CrmhostError
 from crm.recipe import BackupSet
 from infra import dumpdb, dumpfiles
-from infra.bundle import Reader, Writer
 from infra.engine.engine import Engine
 from infra.pipe import piped
 
@@ -41,7 +41,8 @@ def load(engine: Engine, contract: str, what: BackupSet, source: BinaryIO, folde
 
     Everything is restored beside what is there, and counted; where a count differs from what was dumped, or anything
     fails, nothing has changed. Only then it takes the place of what is there, with empty `folders` that the recipe
-    wants. Killed while that is done, the same call again makes it whole. Secrets are passed over: see `read_keys`.
+    wants. Killed while that is done, the same call again makes it whole.
+    Secrets are passed over: `crm.bundle.read_keys`.
     """
     with dumpfiles.reaching(engine, contract) as volume:
         try:
@@ -58,32 +59,16 @@ def load(engine: Engine, contract: str, what: BackupSet, source: BinaryIO, folde
     return found
 
 
-def read_keys(source: BinaryIO) -> dict[str, str]:
-    """Return the secrets that encrypt what the data holds, as they were when it was dumped; they come first in it."""
-    return Reader(source).keys()
-
-
 def _beside(engine: Engine, contract: str, what: BackupSet, source: BinaryIO, volume: dumpfiles.DataVolume) -> Contents:
     """Restore everything beside what is there and return its counts; raises where they are not the dumped ones."""
     reader = Reader(source)
     reader.keys()
     if what.database:
-        dumpdb.restore(engine, contract, reader.database())
+        dumpdb.restore(engine, contract, reader.database(POSTGRESQL))
     volume.unpack(reader.data())
     _, expected = reader.end()
     files, size = volume.count()
     tables = dumpdb.count(engine, contract, dumpdb.INCOMING).tables if what.database else {}
     found = Contents(tables, files, size, expected.keys, expected.database)
-    _check(contract, expected, found)
+    check_counts(contract, expected, found)
     return found
-
-
-def _check(contract: str, expected: Contents, found: Contents) -> None:
-    differing = differences(expected, found)
-    if differing:
-        one = differing[0]
-        raise HostError(
-            f"{contract}: {len(differing)} counts of what was restored are not those of the backup: {one.what} has"
-            f" {one.found}, not {one.expected}; nothing was changed",
-            "Use another backup, and keep this one for whoever finds out why.",
-        )

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from crm.errors import CrmhostError, HostError
+from crm.sql import script
 from infra import naming
 from infra.engine.engine import HOUR, Engine
 from infra.engine.stream import Output, Streams
 from infra.naming import DATABASE_NAME, DATABASE_SYSTEM_USER, DATABASE_USER
 from infra.pipe import PIECE, Chunks, piped
-from infra.sql import script
 
 INCOMING = "crm_incoming"
 LONGEST = 12 * HOUR

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from crm import crossing
+from crm.due import FIRST
 from crm.errors import Refused
-from crm.plan import Change, Crossing, Disrupts, Plan, Release, Upgrade, Want
+from crm.plan import Change, Crossing, Plan, Release, Upgrade, Want
 from crm.recipe import Step
-from crm.steps import Due, Records, in_use, key, known_by_record, ordered
+from crm.steps import Due, Records, key, known_by_record, ordered
 from infra import expected, naming
 from infra.drift import OWN_ROLES, Drift
 from infra.engine.seen import Seen
 from infra.rollout import Placed, Rollout, Slot, encode
-from infra.steps import FIRST, is_upgrade
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,12 @@ class Survey:
     @property
     def unfinished(self) -> Crossing | None:
         """Return the upgrade that was begun and did not end."""
-        return self.crossing if self.crossing is not None and self.crossing.under_way else None
+        return crossing.unfinished(self.crossing)
 
     @property
     def going_back(self) -> bool:
         """Tell whether all that a deploy does is to put the backup of an unfinished upgrade back."""
-        found = self.unfinished
-        return found is not None and (found.phase == "restoring" or found.old.id == self.release.id)
+        return crossing.going_back(self.crossing, self.release)
 
 
 def releases(rollout: Rollout | None) -> tuple[Placed, ...]:
@@ -94,13 +94,13 @@ def plan_of(survey: Survey) -> Plan:
         return _plan(survey, None, (*survey.host, *_unfinished(survey), *_page(survey)))
     own = (*_secrets(survey), *survey.drift.changes, *_rollout(survey))
     ground = _once(*survey.host, *_image(survey), *_foreign(survey), *own)
-    upgrade = _upgrade(survey)
+    upgrade = crossing.upgrade_of(survey.want, survey.release, survey.records, survey.crossing, _maker(survey))
     steps = tuple(_steps(survey, later=bool(ground)))
     changes = (
         *ground,
         *_pending(survey),
         *_unfinished(survey),
-        *_schema(survey, upgrade),
+        *crossing.schema_changes(survey.want.contract, survey.due, upgrade, survey.crossing),
         *steps,
         *_gate(survey, later=bool(ground or steps)),
         *_site(survey),
@@ -129,7 +129,7 @@ def _once(*changes: Change) -> tuple[Change, ...]:
 
 def check(survey: Survey) -> None:
     """Raise Refused for what cannot be, with the way out."""
-    contract, crossing = survey.want.contract, survey.unfinished
+    contract = survey.want.contract
     there = sorted(
         name for name, each in survey.seen.containers.items() if each.labels.get(naming.LABEL_ROLE) not in OWN_ROLES
     )
@@ -140,17 +140,7 @@ def check(survey: Survey) -> None:
             "Deploy from where it was deployed before, with its .crmhost/pulumi/ or the same cloud.state.backend; what"
             " nobody knows any more is removed by hand: docker rm -f",
         )
-    if crossing is not None and survey.release.id not in (crossing.old.id, crossing.new.id):
-        raise Refused(
-            f"{contract}: an upgrade from {crossing.old.id} to {crossing.new.id} is under way; {survey.release.id} is"
-            " neither of them",
-            f"Finish it with crm.version: {crossing.new.version}, or take it back: crmhost rollback {contract}",
-        )
-    if survey.due is not None and survey.due.restore is not None and crossing is None:
-        raise Refused(
-            f"{contract}: {survey.due.restore}, and may only be run on a restored backup",
-            f"Restore one: crmhost backup {contract} list, crmhost restore {contract} --backup ID; then deploy again.",
-        )
+    crossing.check(contract, survey.release, survey.crossing, survey.due)
 
 
 def _image(survey: Survey) -> Iterator[Change]:
@@ -204,44 +194,12 @@ def _pending(survey: Survey) -> Iterator[Change]:
 
 
 def _unfinished(survey: Survey) -> Iterator[Change]:
-    found, back = survey.unfinished, survey.going_back
-    if found is None:
-        return
-    why = f"back to {found.old.id} with backup {found.backup or '(none is needed)'}" if back else f"to {found.new.id}"
-    disrupts: Disrupts = "no" if found.phase == "open" and not back else "data"
-    yield Change(f"upgrade:{found.old.id}", "run", f"it was begun and not finished: {why}", disrupts=disrupts)
+    return crossing.unfinished_change(survey.crossing, survey.release)
 
 
-def _upgrade(survey: Survey) -> Upgrade | None:
-    """Return the change of schema that the release needs; raises Refused where nobody knows what made the data."""
-    if survey.records is None or not is_upgrade(survey.records, survey.release):
-        return None
-    if not in_use(survey.want.recipe, survey.records):
-        return None
-    if survey.unfinished is not None:
-        return Upgrade(survey.unfinished.old, survey.release)
-    old = survey.serving or next((each.release for each in releases(survey.recorded)), None)
-    if old is None:
-        raise Refused(
-            f"{survey.want.contract}: its database has another schema than {survey.release.id} needs, and no release is"
-            " known that made it",
-            "Deploy the version that made it first (crm.version), then this one.",
-        )
-    return Upgrade(old, survey.release)
-
-
-def _schema(survey: Survey, upgrade: Upgrade | None) -> Iterator[Change]:
-    database = f"database:{survey.want.contract}"
-    if survey.due is not None and survey.due.reset is not None:
-        yield Change(database, "replace", survey.due.reset, disrupts="data")
-    if upgrade is not None and survey.unfinished is None:
-        yield Change(
-            database,
-            "update",
-            f"schema {upgrade.old.schema} → {upgrade.new.schema}, {upgrade.old.version} → {upgrade.new.version}",
-            diff=("! maintenance page, every process ended, a backup kept; it comes back if anything fails",),
-            disrupts="data",
-        )
+def _maker(survey: Survey) -> Release | None:
+    """Return the release that made the data."""
+    return survey.serving or next((each.release for each in releases(survey.recorded)), None)
 
 
 def _steps(survey: Survey, *, later: bool) -> Iterator[Change]:

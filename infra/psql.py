@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 
 from crm.errors import HostError
+from crm.sql import script
 from infra import naming
 from infra.engine.engine import Engine
 from infra.engine.stream import Output
-from infra.sql import script
 
 
 def run(engine: Engine, contract: str, text: str, /, *, within: str = naming.DATABASE_NAME, **variables: str) -> str:
-    """Run a script of `infra.sql` as the superuser, in the database `within`, and return what it prints.
+    """Run a script of `crm.sql` as the superuser, in the database `within`, and return what it prints.
 
     Raises HostError when PostgreSQL is not up, or the script failed.
     """

@@ -5,11 +5,10 @@ They lie in the database itself, so a backup has the records that are true of it
 
 from __future__ import annotations
 
-import json
-
 from crm.errors import HostError
 from crm.plan import Release
-from crm.steps import Records, State, state_of
+from crm.records import parse
+from crm.steps import Records, State
 from infra import psql
 from infra.engine.engine import Engine
 from infra.naming import DATABASE_NAME
@@ -56,17 +55,3 @@ def mark(engine: Engine, contract: str, name: str, state: State, release: Releas
 def forget_release(engine: Engine, contract: str, release_id: str) -> None:
     """Forget what was derived for a release: its files are gone, or are made anew."""
     psql.run(engine, contract, "forget", release=release_id)
-
-
-def parse(text: str, contract: str) -> Records:
-    """Return the records that the database printed; raises HostError for what is none of crmhost's. Pure."""
-    try:
-        steps, schema, others = text.splitlines()
-        found = {str(name): state_of(state) for name, state in json.loads(steps).items()}
-        made = json.loads(schema)
-        return Records(found, None if made is None else (str(made[0]), str(made[1]), str(made[2])), int(others))
-    except (ValueError, AttributeError, TypeError, IndexError) as problem:
-        raise HostError(
-            f"{contract}: its records of steps read {text[:200]!r}",
-            "Look at its tables crmhost_steps, crmhost_schema.",
-        ) from problem

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 
+from crm.due import last_of_upgrade
 from crm.errors import HostError
 from crm.plan import Release, Want
 from crm.recipe import Ask, Step
@@ -22,7 +23,6 @@ from infra.engine.lock import Held
 from infra.engine.stream import OutOfTime
 from infra.naming import LABEL_RELEASE
 from infra.steplog import Failed
-from infra.steps import last_of_upgrade
 
 LABEL_STEP = "crmhost.step"
 
@@ -44,7 +44,7 @@ class Ended:
 def run_step(site: Site, held: Held, step: Step) -> bool:
     """Run one step between its records; returns False where its question said that it is done already.
 
-    To be called in the order of `infra.steps.due`, after `settle`. Raises HostError when its output, or the recipe's
+    To be called in the order of `crm.due.due`, after `settle`. Raises HostError when its output, or the recipe's
     question afterwards, is not what it should be: its record stays `started`.
     """
     engine, contract, release = site.engine, site.contract, site.placed.release
@@ -89,7 +89,7 @@ def with_end(found: Records, end: Ended | None) -> Records:
 def settle(engine: Engine, want: Want, release: Release) -> Ended | None:
     """Record the end of a step that crmhost did not live to see, and remove its container; None where there is none.
 
-    To be called while the lock is held, before `infra.steps.due`. What the recipe has a question for is left to it.
+    To be called while the lock is held, before `crm.due.due`. What the recipe has a question for is left to it.
     """
     end = ended(engine, want)
     if end is not None and end.ok and end.release_id == release.id:

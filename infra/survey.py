@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import docker.errors
 
+from crm import due as steps
 from crm.driver import Progress
 from crm.plan import Change, Release, Want
 from crm.steps import Due, Records, without_release
-from infra import crossings, hoststack, images, moves, naming, psql, records, release, sites, steprun, steps
+from infra import crossings, hoststack, images, moves, naming, psql, records, release, sites, steprun
 from infra.drift import Drift, drift
 from infra.engine.engine import Engine
 from infra.engine.seen import Seen

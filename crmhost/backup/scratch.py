@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.request import BaseHandler, ProxyHandler
 
 from crm.backup import Contents, Snapshot
+from crm.bundle import read_keys
 from crm.driver import Work
 from crm.errors import GateFailed, HostError
 from crm.plan import Release, Want
@@ -48,7 +49,6 @@ def prove_backup(wish: Wish, shelf: Shelf, snapshot: Snapshot) -> Proof:
     all the same.
     """
     from crmhost.target import open_wish
-    from infra.dump import read_keys
 
     copied = replace(wish, order=copy_of(wish.order, snapshot.release.version), make_secrets=False, refresh=False)
     with open_wish(copied, lambda _: False) as target:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from crm.catalogue import find
+from crm.due import due
 from crmhost.door import Door
 from crmhost.login import prove
 from infra import images as building
@@ -27,7 +28,6 @@ from infra.ready import Patience, ready
 from infra.release import lock_of
 from infra.settings import HostSettings
 from infra.steprun import run_step
-from infra.steps import due
 from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.postgresql import Customer, customer

@@ -10,11 +10,11 @@ from typing import BinaryIO
 import pytest
 
 from crm.backup import Contents
+from crm.bundle import Reader, read_keys
 from crm.errors import CrmhostError, HostError
 from crm.recipe import BackupSet
 from infra import naming
-from infra.bundle import Reader
-from infra.dump import dump, load, read_keys
+from infra.dump import dump, load
 from infra.engine.connect import Reach, connect
 from infra.engine.engine import Engine
 from tests.support.engine import RealEngine

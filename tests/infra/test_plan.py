@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from crm import due as steps
 from crm.errors import Refused
 from crm.plan import Change, Crossing, Release
 from crm.steps import Records, State, key
-from infra import expected, moves, naming, steps
+from infra import expected, moves, naming
 from infra.drift import Drift, drift
 from infra.engine.seen import Seen, SeenNetwork
 from infra.moves import Services

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from crm.due import FIRST
 from crm.errors import GateFailed
 from crm.steps import ordered
 from infra import naming, users
@@ -16,7 +17,6 @@ from infra.engine.engine import Engine
 from infra.engine.lock import lock
 from infra.ready import Patience, ready
 from infra.steprun import run_step
-from infra.steps import FIRST
 from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.postgresql import Customer, customer

@@ -13,6 +13,7 @@ import pytest
 from crm.errors import HostError
 from crm.plan import Release
 from crm.recipe import Exec, Recipe, Secret, Slotted, Step
+from crm.records import parse
 from crm.steps import Records
 from infra import naming, psql, records, steplog, steprun
 from infra.asking import Site, ran
@@ -228,4 +229,4 @@ def test_the_end_of_a_step_that_nobody_saw_is_written_down_by_the_next(site: Sit
 @pytest.mark.parametrize("text", ["", "{}\nnull", "{}\nnull\nx", '{"a": "half"}\nnull\n0', "[]\nnull\n0", "{}\n[1]\n0"])
 def test_what_crmhost_did_not_write_is_named(text: str) -> None:
     with pytest.raises(HostError, match="acme: its records of steps read"):
-        records.parse(text, "acme")
+        parse(text, "acme")

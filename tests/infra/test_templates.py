@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from crm.due import due
 from crm.errors import HostError
 from infra import naming, records, steprun, templates
 from infra.asking import Site
@@ -17,7 +18,6 @@ from infra.engine.engine import Engine
 from infra.engine.files import Volume
 from infra.engine.lock import lock
 from infra.settings import Images as FleetImages
-from infra.steps import due
 from tests.support.engine import RealEngine
 from tests.support.images import Images
 from tests.support.postgresql import Customer, customer

@@ -1,4 +1,4 @@
-"""Which steps are due in the cloud, upgrades among them. Pure."""
+"""Which steps are due on a target that can make and restore backups, so upgrades among them. Pure."""
 
 from __future__ import annotations
 

@@ -7,4 +7,4 @@ from importlib import resources
 
 def script(name: str) -> str:
     """Return the text of a script of this package."""
-    return resources.files("infra.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return resources.files("crm.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Which steps are due in the cloud after what was found in the database: beginnings, upgrades, interruptions."""
+"""Which steps are due after what was found in the database: beginnings, upgrades, interruptions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm.due import FIRST, UPGRADE, check_schema, due, is_upgrade, last_of_upgrade
 from crm.errors import HostError, Refused
 from crm.plan import Release
 from crm.recipe import Recipe
 from crm.steps import Records, State, key, ordered
-from infra.steps import FIRST, UPGRADE, check_schema, due, is_upgrade, last_of_upgrade
 from tests.support.smallapp.recipe import RECIPE
 
 OLD = Release("smallapp", "1.0", "0" * 64, "1")

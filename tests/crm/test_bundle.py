@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crm import bundle
 from crm.backup import Contents
+from crm.bundle import PART, POSTGRESQL, SQLITE, Reader, Writer
 from crm.errors import CrmhostError, HostError
-from infra import bundle
-from infra.bundle import PART, Reader, Writer
 from infra.pipe import Chunks
 
 TABLES = {"public.notes": 3, 'public."odd\\name"': 0}
@@ -49,13 +49,13 @@ def names(tar: bytes) -> list[tuple[str, bytes, int, str]]:
         return [(one.name, one.type, one.size, one.linkname) for one in read if not one.isfifo()]
 
 
-@pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 2 * PART + 5])
+@pytest.mark.parametrize("size", [0, 5, PART - 1, PART, PART + 1, 2 * PART + 5])
 def test_it_comes_back_as_it_was(tmp_path: Path, size: int) -> None:
-    dump, data = os.urandom(size), tree(tmp_path)
+    dump, data = (POSTGRESQL + os.urandom(size))[:size], tree(tmp_path)
     stored, contents = whole(dump, data)
     reader = Reader(io.BytesIO(stored))
     assert reader.keys() == {"secret-key": "só 7"}
-    assert b"".join(reader.database()) == dump
+    assert b"".join(reader.database(POSTGRESQL)) == dump
     assert names(b"".join(reader.data())) == names(data)
     assert reader.end() == ("acme", contents)
     assert (contents.files, contents.bytes, contents.tables) == (3, 1000, TABLES)
@@ -71,10 +71,22 @@ def test_people_unpack_it_with_tar_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "upload" / "pipe").exists()
 
 
+def test_a_dump_of_another_database_is_named() -> None:
+    for dump, wanted, what in (
+        (POSTGRESQL, SQLITE, "holds PostgreSQL, and the target keeps the data in SQLite"),
+        (SQLITE, POSTGRESQL, "holds SQLite, and the target keeps the data in PostgreSQL"),
+        (b"-- MySQL", SQLITE, "holds no database that crmhost knows"),
+    ):
+        reader = Reader(io.BytesIO(whole(dump, bytes(1024))[0]))
+        reader.keys()
+        with pytest.raises(HostError, match=what):
+            list(reader.database(wanted))
+
+
 def read_all(stored: bytes) -> None:
     reader = Reader(io.BytesIO(stored))
     reader.keys()
-    for _ in reader.database():
+    for _ in reader.database(POSTGRESQL):
         pass
     for _ in reader.data():
         pass
@@ -84,7 +96,7 @@ def read_all(stored: bytes) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_wherever_it_is_cut_it_is_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    stored, _ = whole(b"dump" * 500, tree(tmp_path_factory.mktemp("tree")))
+    stored, _ = whole(POSTGRESQL + b"dump" * 500, tree(tmp_path_factory.mktemp("tree")))
     kept = len(stored) - 2 * tarfile.BLOCKSIZE - tarfile.BLOCKSIZE  # without the last block of contents.json
     with pytest.raises(CrmhostError, match="cannot be read"):
         read_all(stored[: data.draw(st.integers(0, kept))])

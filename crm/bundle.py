@@ -1,8 +1,9 @@
 """The plain form of a backup: one tar, written and read as a stream, which people can unpack without crmhost too.
 
-In this order: `keys/NAME`, `database.dump/000000`, `…/000001`, … (pieces of one `pg_dump --format=custom`, since a tar
-tells each member's size before its content; `cat` joins them), `data/…` as it lies in the data volume, and last
-`contents.json`, whose absence tells that more is missing.
+In this order: `keys/NAME`, `database.dump/000000`, `…/000001`, … (pieces of one `pg_dump --format=custom` or SQLite
+file, since a tar tells each member's size before its content; `cat` joins them), `data/…` as it lies in the customer's data
+folder, and last `contents.json`, whose absence tells that more is missing. It says nothing of the kind of target
+that it was made on, so it comes back on any that has the same database.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from typing import BinaryIO
 
 from crm.backup import Contents
 from crm.errors import CrmhostError, HostError
-from infra.pipe import PIECE
 
 VERSION = 1
+PIECE = 1 << 20
+"""Bytes that are moved at once."""
 KEYS, DATABASE, DATA, CONTENTS = "keys/", "database.dump/", "data/", "contents.json"
+POSTGRESQL, SQLITE = b"PGDMP", b"SQLite format 3\0"
+"""How a dump of each database begins."""
 PART = 8 << 20
 """Bytes of a piece of the database's dump; one is held in memory."""
 _SMALL = 16 << 20
@@ -102,11 +106,16 @@ class Reader:
         with _whole():
             return {name.removeprefix(KEYS): self._small(member).decode() for name, member in self._below(KEYS)}
 
-    def database(self) -> Iterator[bytes]:
-        """Yield the database's dump."""
+    def database(self, begins: bytes) -> Iterator[bytes]:
+        """Yield the database's dump; raises HostError when it does not begin so: it is another database's."""
+        first = True
         with _whole():
             for _, member in self._below(DATABASE):
-                yield from _content(self._tar, member)
+                for piece in _content(self._tar, member):
+                    if first and not piece.startswith(begins):
+                        raise _another(piece, begins)
+                    first = False
+                    yield piece
 
     def data(self) -> Iterator[bytes]:
         """Yield a tar of what lies in the data volume, with names relative to it."""
@@ -139,6 +148,11 @@ class Reader:
         if member.size > _SMALL:
             raise _broken(f"{member.name} has {member.size} bytes")
         return b"".join(_content(self._tar, member))
+
+
+def read_keys(source: BinaryIO) -> dict[str, str]:
+    """Return the secrets that encrypt what the data holds, as they were when it was dumped; they come first in it."""
+    return Reader(source).keys()
 
 
 @contextmanager
@@ -194,6 +208,15 @@ def _contents(raw: bytes) -> tuple[str, Contents]:
         return str(body["contract"]), held
     except (ValueError, KeyError, TypeError) as error:
         raise _broken(f"{CONTENTS}: {type(error).__name__}") from error
+
+
+def _another(found: bytes, wanted: bytes) -> HostError:
+    names = {POSTGRESQL: "PostgreSQL", SQLITE: "SQLite"}
+    holds = next((name for begins, name in names.items() if found.startswith(begins)), "no database that crmhost knows")
+    return HostError(
+        f"the backup holds {holds}, and the target keeps the data in {names[wanted]}; nothing was changed",
+        "Restore it where the CRM runs on that database.",
+    )
 
 
 def _broken(why: str) -> CrmhostError:
