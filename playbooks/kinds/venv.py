@@ -29,12 +29,21 @@ class VenvWanted:
     """What is installed: `lock` is a requirements file in which everything has hashes.
 
     python: the oldest version allowed and the first that is too new, as (3, 10), (3, 15). build: a second such file
-    with what builds those packages of `lock` that exist only as source; empty where none does.
+    with what builds those packages of `lock` that exist only as source; empty where none does. wheels: absolute path
+    of a folder on the host that everything is taken from, and no index is asked; empty: an index is. shared: other
+    accounts may read and run what is installed.
     """
 
     lock: str = field(repr=False)
     python: tuple[Minor, Minor]
     build: str = field(default="", repr=False)
+    wheels: str = ""
+    shared: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a folder whose place depends on where one is; raises ValueError."""
+        if self.wheels and not self.wheels.startswith("/"):
+            raise ValueError(f"{self.wheels!r}: a folder of wheels is an absolute path")
 
     @property
     def digest(self) -> str:
@@ -132,12 +141,12 @@ exec 7>>{parent}/.lock
 {flocked}
 if {guard}; then exit 0; fi
 {find}
-rm -rf -- {key}
+{umask}rm -rf -- {key}
 place=$(cd -P -- {parent} && pwd -P)/{last}
 "$found" -m venv "$place"
 install() {{
   "$place"/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off --no-compile \\
-    --require-hashes "$@"
+    --require-hashes {source}"$@"
 }}
 {install}
 "$place"/bin/python -m compileall -q -j 0 "$place"/lib || true
@@ -151,6 +160,8 @@ mv -f -- "$staging"/{name}.marker {key}/{marker}""",
             parent=parent(key),
             last=posixpath.basename(key),
             install=_install(key, want),
+            umask=sh("umask 022\n") if want.shared else sh(""),
+            source=sh("--no-index --find-links {wheels} ", wheels=want.wheels) if want.wheels else sh(""),
             name=staged(key),
             digest=want.digest,
             marker=MARKER,

@@ -28,7 +28,18 @@ CASES = sorted(FOLDER.glob("*/cases/*.yaml"))
 
 
 def file_wanted(want: Mapping[str, Any]) -> FileWanted:
-    return FileWanted(want["content"].encode(), int(want["mode"], 8), want.get("secret", False))
+    return FileWanted(
+        want["content"].encode(),
+        int(want["mode"], 8),
+        want.get("secret", False),
+        want.get("owner", ""),
+        want.get("group", ""),
+        want.get("keep_aside", ""),
+    )
+
+
+def folder_wanted(want: Mapping[str, Any]) -> FolderWanted:
+    return FolderWanted(int(want["mode"], 8), want.get("linkable", False), want.get("owner", ""), want.get("group", ""))
 
 
 def process_wanted(want: Mapping[str, Any]) -> ProcessWanted:
@@ -37,15 +48,16 @@ def process_wanted(want: Mapping[str, Any]) -> ProcessWanted:
 
 def venv_wanted(want: Mapping[str, Any]) -> VenvWanted:
     (low, high) = (tuple(map(int, text.split("."))) for text in want["python"])
-    return VenvWanted(want["lock"], ((low[0], low[1]), (high[0], high[1])), want.get("build", ""))
+    python = ((low[0], low[1]), (high[0], high[1]))
+    return VenvWanted(want["lock"], python, want.get("build", ""), want.get("wheels", ""), want.get("shared", False))
 
 
 KINDS: Mapping[str, tuple[Kind[Any, Any], Callable[[Mapping[str, Any]], Any]]] = {
     "cron": (CronKind(), lambda w: CronWanted(Sh(w["command"]), w["lock"], w["log"], w["every"])),
     "database": (DatabaseKind(), lambda w: DatabaseWanted(int(w["mode"], 8))),
     "file": (FileKind("salt"), file_wanted),
-    "folder": (FolderKind(), lambda w: FolderWanted(int(w["mode"], 8), w.get("linkable", False))),
-    "link": (LinkKind(), lambda w: LinkWanted(w["target"])),
+    "folder": (FolderKind(), folder_wanted),
+    "link": (LinkKind(), lambda w: LinkWanted(**w)),
     "process": (ProcessKind(), process_wanted),
     "venv": (VenvKind(), venv_wanted),
 }
