@@ -16,11 +16,11 @@ from crm.plan import Plan, Release, Want
 from crm.recipe import Exec, PipLock, Recipe, Slotted
 from crm.slots import Filled
 from playbooks.host import Host, Stream
+from playbooks.manifest import Manifest
 from playbooks.shell import Sh, sh
 from playbooks.terminal import safe_line
 from playbooks.webhost.facts import Place
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.manifest import Manifest
 from playbooks.webhost.resources import command
 from playbooks.webhost.survey import look, plan_of, survey
 

@@ -14,10 +14,10 @@ from crm.errors import HostError
 from crm.plan import Change
 from crm.steps import Records
 from playbooks.kind import Account, Act, Row
+from playbooks.manifest import Manifest, decode
+from playbooks.programs import program
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.manifest import Manifest, decode
-from playbooks.webhost.programs import program
 from playbooks.webhost.steps import parse
 
 

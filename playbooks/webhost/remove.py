@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playbooks.programs import program
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost.facts import Kept, Place, any_python
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.programs import program
 
 KEEP = 3
 """How many proven releases stay, the serving one among them."""

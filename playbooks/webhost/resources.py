@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from crm.plan import Release, Want
 from crm.recipe import PipLock
 from crm.slots import Filled, fill_exec, fill_text, secret_names
+from playbooks.asking import candidate_slots
 from playbooks.kind import Resource
 from playbooks.kinds.cron import CronKind, CronWanted
 from playbooks.kinds.database import DatabaseKind, DatabaseWanted
@@ -17,10 +18,9 @@ from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.link import LinkKind, LinkWanted
 from playbooks.kinds.process import ProcessKind, ProcessWanted
 from playbooks.kinds.venv import VenvKind, VenvWanted
+from playbooks.manifest import Manifest, Runs, Timed, encode
 from playbooks.shell import Sh, lines, sh
-from playbooks.webhost.asking import candidate_slots
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.manifest import Manifest, Runs, Timed, encode
 from playbooks.webhost.release import DATABASE
 
 KEEPER = "keep"

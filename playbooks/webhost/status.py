@@ -5,17 +5,17 @@ from __future__ import annotations
 from crm.driver import Status
 from crm.plan import Want
 from crm.recipe import Ask
+from playbooks.asking import question, read_answer
 from playbooks.host import Host
 from playbooks.kinds.process import ProcessSeen
+from playbooks.manifest import Manifest
 from playbooks.observe import observe
+from playbooks.programs import program
 from playbooks.session import holder
 from playbooks.shell import sh
 from playbooks.webhost import resources as made
-from playbooks.webhost.asking import question, read_answer
 from playbooks.webhost.facts import Place
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.manifest import Manifest
-from playbooks.webhost.programs import program
 from playbooks.webhost.slots import values
 from playbooks.webhost.survey import look
 

@@ -14,11 +14,11 @@ from playbooks.converge import changes
 from playbooks.host import Host
 from playbooks.kind import Resource
 from playbooks.kinds.cron import CronSeen
+from playbooks.manifest import Manifest
 from playbooks.observe import observe
 from playbooks.webhost import resources as made
 from playbooks.webhost.facts import Place, PlaceKind, PlaceWanted, RecordKind, RecordWanted
 from playbooks.webhost.layout import Layout, check_document_root, check_run
-from playbooks.webhost.manifest import Manifest
 from playbooks.webhost.release import lock_of, release_of
 from playbooks.webhost.slots import values
 from playbooks.webhost.steps import check_schema, due

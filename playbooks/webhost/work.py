@@ -13,13 +13,7 @@ from crm.recipe import Step
 from crm.release import template_key
 from crm.steps import admin_names
 from playbooks import converge
-from playbooks.kind import Resource
-from playbooks.observe import observe
-from playbooks.session import Session
-from playbooks.shell import Sh, lines, sh
-from playbooks.terminal import safe
-from playbooks.webhost import resources as made
-from playbooks.webhost.asking import (
+from playbooks.asking import (
     Answer,
     candidate_log,
     check_step,
@@ -29,10 +23,16 @@ from playbooks.webhost.asking import (
     step_input,
     trial,
 )
+from playbooks.kind import Resource
+from playbooks.manifest import Manifest
+from playbooks.observe import observe
+from playbooks.programs import program
+from playbooks.session import Session
+from playbooks.shell import Sh, lines, sh
+from playbooks.terminal import safe
+from playbooks.webhost import resources as made
 from playbooks.webhost.facts import Kept, Place
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.manifest import Manifest
-from playbooks.webhost.programs import program
 from playbooks.webhost.remove import (
     artifacts_of,
     drop_artifacts,

@@ -16,10 +16,10 @@ from crm.plan import Release
 from crm.slots import Filled
 from crm.steps import Records
 from playbooks.kind import Resource
+from playbooks.manifest import Manifest, Runs, decode, encode
 from playbooks.observe import Observation, question, rows, understood
 from playbooks.webhost.facts import Place, PlaceKind, PlaceWanted, RecordKind, RecordWanted
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.manifest import Manifest, Runs, decode, encode
 
 NONCE = "00112233"
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from playbooks.webhost.onhost.ask import LISTEN
-from playbooks.webhost.programs import Program, program
+from playbooks.onhost.ask import LISTEN
+from playbooks.programs import Program, program
 
 SERVER = """
 import http.server, sys

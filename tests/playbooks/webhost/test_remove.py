@@ -9,10 +9,10 @@ import pytest
 
 from crm.plan import Release
 from crm.slots import Filled
+from playbooks.manifest import Manifest, Runs, encode
 from playbooks.shell import Sh
 from playbooks.webhost.facts import Kept, Place
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.manifest import Manifest, Runs, encode
 from playbooks.webhost.remove import drop_artifacts, drop_contract, drop_release, left_over, past
 
 RUN = Runs("web", Filled(("web",), {}, "/"), 1)

@@ -15,8 +15,8 @@ import subprocess
 import sys
 from typing import Any
 
-from playbooks.webhost.onhost.ask import answer
-from playbooks.webhost.onhost.records import mark, remember_schema
+from playbooks.onhost.ask import answer
+from playbooks.onhost.records import mark, remember_schema
 
 SHOWN = 4000
 """How many characters of the output are kept for an error's text."""

@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any
 
-from playbooks.webhost.onhost.records import connect
+from playbooks.onhost.records import connect
 
 PAUSE = 0.05
 """Seconds between the first two questions; each pause is half as long again as the one before, up to a second."""

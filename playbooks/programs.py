@@ -11,10 +11,10 @@ from typing import Literal, TypeAlias
 from playbooks.shell import Sh, sh
 
 Program: TypeAlias = Literal["records", "ask", "step"]
-_PACKAGE = "playbooks.webhost.onhost"
+_PACKAGE = "playbooks.onhost"
 _LOADER = """
 import base64, json, sys, types, zlib
-for name in ("playbooks", "playbooks.webhost", "playbooks.webhost.onhost"):
+for name in ("playbooks", "playbooks.onhost"):
     sys.modules[name] = types.ModuleType(name)
 for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv.pop(1)))):
     module = sys.modules[name] = types.ModuleType(name)

@@ -1,4 +1,4 @@
-"""Questions for the host, as the input of the programs that ask them there. Pure; the bytes may hold secrets."""
+"""Questions for a host, as the input of the programs that ask them there. Pure; the bytes may hold secrets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from crm.plan import Release, Want
 from crm.recipe import Ask, Exec, Http, Sql, Step
 from crm.slots import fill_exec, fill_text, way
 from crm.steps import key
-from playbooks.webhost.manifest import Runs
-from playbooks.webhost.onhost.ask import LISTEN
+from playbooks.manifest import Runs
+from playbooks.onhost.ask import LISTEN
 
 
 @dataclass(frozen=True, slots=True)
