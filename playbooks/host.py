@@ -171,6 +171,11 @@ class Host:
         except self._wire.errors as error:
             raise lost(self.name, self._wire, error) from error
 
+    @property
+    def up(self) -> bool:
+        """Tell whether the connection stands, as far as this end of it knows."""
+        return self._wire.gone() is None
+
     def lost(self, error: Exception) -> HostError:
         """Return what is said of an error that means the connection's end."""
         return lost(self.name, self._wire, error)
