@@ -11,7 +11,7 @@ from typing import Any
 from crm.errors import GateFailed, HostError
 from crm.plan import Release, Want
 from crm.recipe import Ask, Exec, Http, Sql, Step
-from crm.slots import fill_exec, fill_text, way
+from crm.slots import Filled, fill_exec, fill_text, way
 from crm.steps import key
 from playbooks.manifest import Runs
 from playbooks.onhost.ask import LISTEN
@@ -27,9 +27,31 @@ class Answer:
     died: int | None
 
 
-def question(ask: Ask, want: Want, known: Mapping[str, str], address: str, patience: float) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a host runs what a recipe says.
+
+    db: where the data is, as `playbooks.onhost` takes it: a path, or an object. before: words that begin every program
+    of the recipe's, the last of them `env -i`; none: it runs as whoever is logged in. reached: with the step that is
+    run so the database has the release's schema.
+    """
+
+    db: Any
+    before: tuple[str, ...] = ()
+    reached: bool = False
+
+    def program(self, run: Filled) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """Return the words and the environment that a program is started with."""
+        if not self.before:
+            return run.argv, dict(run.env)
+        return (*self.before, *(f"{name}={value}" for name, value in run.env.items()), *run.argv), {}
+
+
+def question(
+    ask: Ask, want: Want, known: Mapping[str, str], address: str, patience: float, manner: Manner | None = None
+) -> bytes:
     """Return the input of the program `ask` for a process that runs already."""
-    return _json({**_spec(ask, want, known, patience), "address": address, "candidate": None})
+    return _json({**_spec(ask, want, known, patience, manner), "address": address, "candidate": None})
 
 
 def trial(ask: Ask, want: Want, known: Mapping[str, str], web: Runs, patience: float) -> bytes:
@@ -55,22 +77,32 @@ def candidate_log(known: Mapping[str, str]) -> str:
     return f"{known['release']}/candidate.log"
 
 
-def step_input(step: Step, want: Want, release: Release, known: Mapping[str, str], log: str) -> bytes:
+def step_input(
+    step: Step,
+    want: Want,
+    release: Release,
+    known: Mapping[str, str],
+    log: str,
+    manner: Manner | None = None,
+) -> bytes:
     """Return the input of the program `step`."""
     program, where = way(step), f"step {step.name}"
-    filled = fill_exec(program, known, where)
+    manner = manner or Manner(known["db"])
+    argv, env = manner.program(fill_exec(program, known, where))
     guard = None
     if isinstance(step.done, Ask):
-        guard = {"ask": _how(step.done, want, known), "expect": step.done.expect, "address": known["listen"]}
+        how = _how(step.done, want, known, manner)
+        guard = {"ask": how, "expect": step.done.expect, "address": known["listen"]}
     return _json(
         {
-            "db": known["db"],
+            "db": manner.db,
+            "reached": manner.reached,
             "name": key(step, release),
             "release": release.id,
             "schema": [release.recipe, release.version, release.schema],
-            "argv": filled.argv,
-            "env": dict(filled.env),
-            "cwd": filled.cwd,
+            "argv": argv,
+            "env": dict(env),
+            "cwd": fill_exec(program, known, where).cwd,
             "stdin": fill_text(program.stdin, known, want.secrets, where),
             "ok": step.ok,
             "secrets": sorted(want.secrets.values()),
@@ -86,14 +118,14 @@ def read_answer(text: str) -> Answer:
     return Answer(bool(raw["held"]), str(raw["answer"]), float(raw["seconds"]), raw["died"])
 
 
-def check_step(step: Step, text: str) -> None:
+def check_step(step: Step, text: str, log: str = "log/crm/steps.log on the host") -> None:
     """Raise HostError when the step did not print what it prints when it went well."""
     raw = _last_json(text, f"step {step.name}")
     if not raw["ok"]:
         raise HostError(
             f"step {step.name} did not print {step.ok!r} (exit {raw['code']}); its output ends with:\n"
             + _tail(str(raw["output"])),
-            "the whole output is in log/crm/steps.log on the host; mend the cause and deploy again",
+            f"the whole output is in {log}; mend the cause and deploy again",
         )
 
 
@@ -107,21 +139,25 @@ def gate_error(what: str, answer: Answer, ask: Ask, log: str, still: str) -> Gat
     return GateFailed(f"{what}: {found}{lines}", still)
 
 
-def _spec(ask: Ask, want: Want, known: Mapping[str, str], patience: float) -> dict[str, Any]:
-    return {"ask": _how(ask, want, known), "expect": ask.expect, "patience": patience}
+def _spec(
+    ask: Ask, want: Want, known: Mapping[str, str], patience: float, manner: Manner | None = None
+) -> dict[str, Any]:
+    how = _how(ask, want, known, manner or Manner(known["db"]))
+    return {"ask": how, "expect": ask.expect, "patience": patience}
 
 
-def _how(ask: Ask, want: Want, known: Mapping[str, str]) -> dict[str, Any]:
+def _how(ask: Ask, want: Want, known: Mapping[str, str], manner: Manner) -> dict[str, Any]:
     match ask.how:
         case Sql(query):
-            return {"kind": "sql", "db": known["db"], "query": query}
+            return {"kind": "sql", "db": manner.db, "query": query}
         case Exec() as program:
             filled = fill_exec(program, known, "a question")
+            argv, env = manner.program(filled)
             stdin = fill_text(program.stdin, known, want.secrets, "a question")
             return {
                 "kind": "exec",
-                "argv": filled.argv,
-                "env": dict(filled.env),
+                "argv": argv,
+                "env": dict(env),
                 "cwd": filled.cwd,
                 "stdin": stdin,
             }

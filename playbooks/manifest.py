@@ -5,22 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from crm.errors import HostError
 from crm.plan import Release
 from crm.slots import Filled
 
+Front: TypeAlias = Literal["process", "passenger", "php"]
+"""What a customer's requests meet: a process of the release behind a proxy, or the host's own Passenger or PHP."""
 VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A process that must be up while its release serves; `stop`: seconds to end by itself."""
+    """A process that must be up while its release serves; `stop`: seconds to end by itself.
+
+    memory_mb, cpus: what it may use, on a host that can limit it.
+    """
 
     name: str
     run: Filled
     stop: int
+    memory_mb: int = 0
+    cpus: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +37,16 @@ class Timed:
     name: str
     run: Filled
     every: int
+    memory_mb: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """A release as the host keeps it.
 
-    artifact: its digest; listen: `host:port` of its web process; candidate: the web process as it runs on a spare port.
+    artifact: its digest; listen: `host:port` of its web process, or the URL at which the host's own web server serves
+    it; candidate: the web process as it runs on a spare port. front: what serves it; served: the folder that the host
+    serves as files, absolute, where the front is not a process.
     """
 
     release: Release
@@ -45,6 +55,18 @@ class Manifest:
     processes: tuple[Runs, ...]
     candidate: Runs
     jobs: tuple[Timed, ...]
+    front: Front = "process"
+    served: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Return what the release's answers are marked with where the host's own web server gives them."""
+        return mark_of(self.release.id)
+
+
+def mark_of(release_id: str) -> str:
+    """Return the mark of a release: the digest in its name, which names neither the CRM nor its version."""
+    return release_id.rpartition("-")[2]
 
 
 def encode(manifest: Manifest) -> str:
@@ -67,7 +89,9 @@ def decode(text: str, path: str) -> Manifest:
             listen=str(raw["listen"]),
             processes=tuple(_runs(process) for process in raw["processes"]),
             candidate=_runs(raw["candidate"]),
-            jobs=tuple(Timed(str(j["name"]), _filled(j["run"]), int(j["every"])) for j in raw["jobs"]),
+            jobs=tuple(_timed(job) for job in raw["jobs"]),
+            front=_front(raw.get("front", "process")),
+            served=str(raw.get("served", "")),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise HostError(
@@ -76,8 +100,21 @@ def decode(text: str, path: str) -> Manifest:
         ) from error
 
 
+def _front(raw: object) -> Front:
+    match raw:
+        case "process" | "passenger" | "php":
+            return raw
+        case _:
+            raise ValueError(f"no such front: {raw!r}")
+
+
 def _runs(raw: Mapping[str, Any]) -> Runs:
-    return Runs(str(raw["name"]), _filled(raw["run"]), int(raw["stop"]))
+    limits = int(raw.get("memory_mb", 0)), str(raw.get("cpus", ""))
+    return Runs(str(raw["name"]), _filled(raw["run"]), int(raw["stop"]), *limits)
+
+
+def _timed(raw: Mapping[str, Any]) -> Timed:
+    return Timed(str(raw["name"]), _filled(raw["run"]), int(raw["every"]), int(raw.get("memory_mb", 0)))
 
 
 def _filled(raw: Mapping[str, Any]) -> Filled:

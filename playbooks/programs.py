@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from playbooks.shell import Sh, sh
 
-Program: TypeAlias = Literal["records", "ask", "step"]
+Program: TypeAlias = Literal["records", "ask", "step", "store", "hold", "relay"]
 _PACKAGE = "playbooks.onhost"
 _LOADER = """
 import base64, json, sys, types, zlib
@@ -21,10 +21,13 @@ for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv.pop(1))))
     exec(compile(text, name, "exec"), module.__dict__)
 module.main()
 """
-_NEEDS: dict[Program, tuple[Program, ...]] = {
+_NEEDS: dict[Program, tuple[str, ...]] = {
     "records": ("records",),
-    "ask": ("records", "ask"),
-    "step": ("records", "ask", "step"),
+    "ask": ("psql", "records", "ask"),
+    "step": ("psql", "records", "ask", "step"),
+    "store": ("frames", "files", "records", "store"),
+    "hold": ("psql", "records", "ask", "hold"),
+    "relay": ("relay",),
 }
 
 

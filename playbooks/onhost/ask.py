@@ -17,6 +17,7 @@ import sys
 import time
 from typing import Any
 
+from playbooks.onhost.psql import value as psql_value
 from playbooks.onhost.records import connect
 
 PAUSE = 0.05
@@ -75,8 +76,10 @@ def fetch(ask: dict[str, Any], address: str, timeout: float) -> str:
         connection.close()
 
 
-def value(db: str, query: str) -> str:
+def value(db: "str | dict[str, Any]", query: str) -> str:
     """Return the query's one value as text; a missing database or table is an answer too."""
+    if isinstance(db, dict):
+        return psql_value(db, query)
     try:
         connection = connect(db, "ro")
         try:

@@ -1,6 +1,7 @@
 """Runs on the host: one step of a recipe, between its two records.
 
-Standard input is a JSON object: `db`, `name`, `release`, `schema` ([recipe, version, schema]), `argv`, `env`, `cwd`,
+Standard input is a JSON object: `db` (a path, or an object of `playbooks.onhost.psql`), `reached` (of the latter: with
+this step the database has the schema), `name`, `release`, `schema` ([recipe, version, schema]), `argv`, `env`, `cwd`,
 `stdin`, `ok` (a pattern on the output), `secrets` (texts that are masked wherever the output goes), `log`. Prints one
 JSON line: `ok`, `code`, `output` (its end). The record is written before anything is printed, and a reader that has
 gone away does not stop the step. `guard` (None, or `ask`, `expect`, `address` as in `ask`): when it holds already the
@@ -16,6 +17,7 @@ import sys
 from typing import Any
 
 from playbooks.onhost.ask import answer
+from playbooks.onhost.psql import mark as psql_mark
 from playbooks.onhost.records import mark, remember_schema
 
 SHOWN = 4000
@@ -35,14 +37,23 @@ def holds(guard: dict[str, Any]) -> bool:
     return re.search(guard["expect"], got, re.DOTALL) is not None
 
 
+def record(spec: dict[str, Any], state: str) -> None:
+    """Write the step's record; with the end of the last step of an upgrade the database has another schema."""
+    if isinstance(spec["db"], dict):
+        psql_mark(spec, state, reached=state == "finished" and spec["reached"])
+    else:
+        mark(spec["db"], spec["name"], state, spec["release"])
+
+
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """Run the step between its records; what it printed decides, since exit codes lie."""
     guard = spec["guard"]
-    remember_schema(spec["db"], *spec["schema"])
+    if not isinstance(spec["db"], dict):
+        remember_schema(spec["db"], *spec["schema"])
     if guard is not None and holds(guard):
-        mark(spec["db"], spec["name"], "finished", spec["release"])
+        record(spec, "finished")
         return {"ok": True, "same": True, "code": 0, "output": ""}
-    mark(spec["db"], spec["name"], "started", spec["release"])
+    record(spec, "started")
     code, output = program(spec)
     ok = re.search(spec["ok"], output, re.DOTALL) is not None
     if ok and guard is not None and not holds(guard):
@@ -52,7 +63,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     with os.fdopen(descriptor, "w", encoding="utf-8") as log:
         log.write(f"--- {spec['name']} of {spec['release']}: exit {code}\n{output}\n")
     if ok:
-        mark(spec["db"], spec["name"], "finished", spec["release"])
+        record(spec, "finished")
     return {"ok": ok, "same": False, "code": code, "output": output[-SHOWN:]}
 
 
