@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from crm.backup import Contents
+from crm.maintenance import RETRY_AFTER
 from crm.plan import Crossing, Release, Want
 from infra import crossings, dump, hoststack, naming, records, sites
 from infra.stand import Stand
-
-RETRY_AFTER = 120
-"""Seconds after which the maintenance page asks browsers to come back."""
 
 
 class CloudMover:

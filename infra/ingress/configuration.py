@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from importlib import resources
 
+from crm import maintenance
 from infra import naming
 from infra.rollout import Limits, UploadFile
 from infra.settings import HostSettings, Ingress
@@ -28,11 +29,10 @@ ROOT_CERTIFICATE = f"{DATA}/caddy/pki/authorities/local/root.crt"
 
 def files(ingress: Ingress) -> tuple[UploadFile, ...]:
     """Return the files of FOLDER: only the certificates' source differs from host to host."""
-    page = _text("maintenance.html")
     return (
         UploadFile("Caddyfile", 0o400, _text("Caddyfile")),
         UploadFile("certificates.caddy", 0o400, _certificates(ingress)),
-        UploadFile("maintenance.caddy", 0o400, f"respond `{page}` 503\n"),
+        UploadFile("maintenance.caddy", 0o400, f"respond `{maintenance.page()}` 503\n"),
         UploadFile("upstream.caddy", 0o400, _text("upstream.caddy")),
     )
 

@@ -1,0 +1,13 @@
+"""What customers are shown while nobody may be inside."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+RETRY_AFTER = 120
+"""Seconds after which the maintenance page asks browsers to come back."""
+
+
+def page() -> str:
+    """Return the page, which is the same wherever a CRM runs."""
+    return resources.files("crm").joinpath("maintenance.html").read_text(encoding="utf-8")
