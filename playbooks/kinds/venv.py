@@ -20,6 +20,7 @@ from playbooks.shell import Sh, flocked, sh
 from playbooks.terminal import safe_line
 
 MARKER = ".complete"
+_LATER = 20  # versions, each of which is looked for by its name
 _PATIENCE = 1200  # seconds that another contract's building of environments may take
 Minor = tuple[int, int]
 
@@ -52,8 +53,10 @@ class VenvWanted:
 
     @property
     def minors(self) -> tuple[str, ...]:
-        """Return the allowed versions, newest first: `3.12`, `3.11`, …."""
-        (major, oldest), (_, too_new) = self.python
+        """Return the allowed versions, newest first: `3.12`, `3.11`, …; all later ones of a major version are some."""
+        (major, oldest), (next_major, too_new) = self.python
+        if next_major > major:
+            too_new = oldest + _LATER
         return tuple(f"{major}.{minor}" for minor in range(too_new - 1, oldest - 1, -1))
 
 
