@@ -22,6 +22,7 @@ from crmhost.want import Order, order_of
 if TYPE_CHECKING:
     from contract.model import Contract, Micros
     from crmhost.fleet import Fleet
+    from crmhost.settings import Settings
 
 MADE_BY = ("want.py", "order.py", "settings.py", "cloud.py", "cloudsettings.py")
 """The modules that decide what an order is: another time of one of these files makes every kept order void."""
@@ -32,6 +33,7 @@ class Access:
     """How hosts are reached and secrets are kept, as crmhost.yaml says.
 
     ssh_config: the SSH configuration that is read, `none`, or None for the user's own.
+    sudo_password_file: where the password is that sudo wants on hosts.
     cloud: what holds for all Docker hosts, in the plain form of `crmhost.cloud`; None for another kind of target.
     """
 
@@ -39,6 +41,13 @@ class Access:
     recipients: tuple[str, ...]
     cloud: Mapping[str, Any] | None = None
     ssh_config: str | None = None
+    sudo_password_file: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, cloud: Mapping[str, Any] | None = None) -> Access:
+        """Return what a fleet's settings say of it."""
+        ssh = settings.ssh
+        return cls(ssh.key, settings.recipients, cloud, ssh.config, ssh.sudo_password_file)
 
 
 def read_order(fleet: Fleet, name: str, now: Micros) -> tuple[Order, Access]:
@@ -77,7 +86,7 @@ def _kept(body: dict[str, Any], digest: str, now: Micros) -> tuple[Order, Access
     if body["digest"] != digest or (body["until"] is not None and body["until"] <= now):
         raise ValueError("another order")
     access, order = body["access"], body["order"]
-    read = Access(access["key_file"], tuple(access["recipients"]), access["cloud"], access["ssh_config"])
+    read = Access(**access | {"recipients": tuple(access["recipients"])})
     return Order(**order | {"jump": tuple(order["jump"])}), read
 
 
@@ -90,8 +99,7 @@ def _read(fleet: Fleet, written: Contract, name: str, now: Micros) -> tuple[Orde
         from crmhost.cloud import plain
 
         cloud = plain(fleet.settings)
-    ssh = fleet.settings.ssh
-    return order, Access(ssh.key, fleet.settings.recipients, cloud, ssh.config)
+    return order, Access.of(fleet.settings, cloud)
 
 
 def _until(written: Contract, now: Micros) -> Micros | None:

@@ -1,9 +1,10 @@
-"""Where the passphrases of SSH keys come from: the environment, a file that it names, or the terminal."""
+"""Where the passphrases of SSH keys and sudo's passwords come from: the environment, a file, or the terminal."""
 
 from __future__ import annotations
 
 import getpass
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING
 from crmhost.files import read_text
 
 if TYPE_CHECKING:
+    from playbooks.become import Passwords
     from playbooks.keys import Phrase, Phrases
 
 VARIABLE = "CRMHOST_SSH_PASSPHRASE"
+SUDO = "CRMHOST_SUDO_PASSWORD"
 _TRIES = 3
 
 
@@ -37,3 +40,35 @@ def phrases(environment: Mapping[str, str]) -> Phrases:
                 yield Phrase("the terminal", getpass.getpass(f"passphrase of {key}: "))
 
     return found
+
+
+def sudo_passwords(environment: Mapping[str, str], file: Path | None) -> Passwords:
+    """Return what knows the password that sudo wants on a host; raises CrmhostError where a file cannot be read.
+
+    CRMHOST_SUDO_PASSWORD, or the file that CRMHOST_SUDO_PASSWORD_FILE names, or `file`, less its line's end. Where
+    there is none of these, the person at the terminal is asked, once for each host.
+    """
+    known: dict[str, Phrase | None] = {}
+    asking = threading.Lock()
+
+    def found(host: str) -> Phrase | None:
+        with asking:
+            if host not in known:
+                known[host] = _sudo_password(environment, file, host)
+            return known[host]
+
+    return found
+
+
+def _sudo_password(environment: Mapping[str, str], file: Path | None, host: str) -> Phrase | None:
+    from playbooks.keys import Phrase
+
+    text, named = environment.get(SUDO), environment.get(f"{SUDO}_FILE")
+    if text:
+        return Phrase(SUDO, text)
+    path = Path(named) if named else file
+    if path is not None:
+        return Phrase(str(path), read_text(path, limit=4096).rstrip("\r\n"))
+    if sys.stdin.isatty():
+        return Phrase("the terminal", getpass.getpass(f"sudo's password on {host}: "))
+    return None

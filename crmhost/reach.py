@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from crmhost.order import Access
     from crmhost.target import Accept
     from crmhost.want import Order
+    from playbooks.become import Become
     from playbooks.host import Host
     from playbooks.route import Says, Stop
 
@@ -28,14 +31,41 @@ def way(fleet: Fleet, order: Order, access: Access) -> tuple[Stop, ...]:
     return route(place, _says(fleet, access.ssh_config), key, getpass.getuser())
 
 
-def reach(fleet: Fleet, order: Order, access: Access, accept: Accept) -> Host:
-    """Return a connection to an order's host; raises HostError that names the host on the way that was not entered."""
+def reach(fleet: Fleet, order: Order, access: Access, accept: Accept, *, root: bool = False) -> Host:
+    """Return a connection to an order's host; root: everything that is done there is done as root.
+
+    Raises HostError that names the host on the way that was not entered.
+    """
     from playbooks.connect import connect_through
 
     def asked(stop: Stop, fingerprint: str) -> bool:
         return accept(f"{fingerprint} of {stop.title}")
 
-    return connect_through(way(fleet, order, access), fleet.known_hosts, ring=fleet.ring, accept=asked)
+    become = _become(fleet, access) if root else None
+    host = connect_through(way(fleet, order, access), fleet.known_hosts, ring=fleet.ring, accept=asked, become=become)
+    return _settled(host) if root else host
+
+
+def _become(fleet: Fleet, access: Access) -> Become:
+    from crmhost.passphrase import sudo_passwords
+    from playbooks.become import Become
+
+    named = access.sudo_password_file
+    file = None if named is None else fleet.folder / Path(named).expanduser()
+    return Become(sudo_passwords(fleet.environment, file))
+
+
+def _settled(host: Host) -> Host:
+    """Return the host; where somebody may be asked for a password, now, and not below a spinner."""
+    from playbooks.shell import sh
+
+    if sys.stdin.isatty():
+        try:
+            host.ask(sh(":"))
+        except BaseException:
+            host.close()
+            raise
+    return host
 
 
 def _says(fleet: Fleet, named: str | None) -> Says:
@@ -51,12 +81,12 @@ def _says(fleet: Fleet, named: str | None) -> Says:
 
 
 class Opening:
-    """A connection that is being made in a thread of its own."""
+    """A connection that is being made in a thread of its own. root: see `reach`."""
 
-    def __init__(self, fleet: Fleet, order: Order, access: Access, accept: Accept) -> None:
+    def __init__(self, fleet: Fleet, order: Order, access: Access, accept: Accept, *, root: bool = False) -> None:
         self._host: Host | None = None
         self._failure: BaseException | None = None
-        self._asked = (fleet, order, access, accept)
+        self._asked = partial(reach, fleet, order, access, accept, root=root)
         self._thread = threading.Thread(target=self._connect, name="connect", daemon=True)
         self._thread.start()
 
@@ -74,6 +104,6 @@ class Opening:
 
     def _connect(self) -> None:
         try:
-            self._host = reach(*self._asked)
+            self._host = self._asked()
         except BaseException as failure:  # noqa: BLE001 -- handed over to the thread that waits for it
             self._failure = failure

@@ -47,6 +47,7 @@ class Ssh(Model):
     """How hosts are reached. Absent: the agent and the user's own default keys."""
 
     key: FilePath | None = Field(None, description="A private key file, instead of the agent and the default keys")
+    sudo_password_file: FilePath | None = Field(None, description="A file with the password that sudo wants on hosts")
     config: FilePath | None = Field(None, description="An OpenSSH configuration instead of ~/.ssh/config; none: none")
 
 

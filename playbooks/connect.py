@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crm.errors import HostError
+from playbooks.become import Become, Rooted
 from playbooks.entry import AcceptAt, Passage, enter
 from playbooks.host import Host
 from playbooks.keys import Ring
@@ -46,13 +47,20 @@ def connect(
 
 
 def connect_through(
-    way: Sequence[Stop], known_hosts: Path, *, ring: Ring, accept: AcceptAt, timeout: float = 15.0
+    way: Sequence[Stop],
+    known_hosts: Path,
+    *,
+    ring: Ring,
+    accept: AcceptAt,
+    timeout: float = 15.0,
+    become: Become | None = None,
 ) -> Host:
     """Return an open connection to the last host of the way, through those before it; each one's key was verified.
 
     known_hosts: the fleet's file; on first contact `accept(stop, "SHA256:…")` decides, and the key is pinned there.
-    ring: the keys to log in with. timeout: seconds for each stage at each host. Raises HostError that names the host
-    on the way: no such name, refused, silent, another host key, no accepted key, a jump host that passes nothing on.
+    ring: the keys to log in with. timeout: seconds for each stage at each host. become: work as root there. Raises
+    HostError that names the host on the way: no such name, refused, silent, another host key, no accepted key, a jump
+    host that passes nothing on. That root is not to be had is raised when the first thing is asked.
     """
     _import_lean()
     import paramiko
@@ -61,8 +69,8 @@ def connect_through(
     line = _Line()
     try:
         for stop in way:
-            wire = line.onward(stop, timeout) if line.reached else _open(stop, timeout)
-            line.reached.append((stop, enter(stop, wire, known_hosts, ring, accept, timeout)))
+            socket_to = line.onward(stop, timeout) if line.reached else _open(stop, timeout)
+            line.reached.append((stop, enter(stop, socket_to, known_hosts, ring, accept, timeout)))
     except BaseException as error:
         gone = line.gone() if isinstance(error, HostError) else None
         line.close()
@@ -71,7 +79,8 @@ def connect_through(
                 f"{way[-1].title}: the connection was lost at {gone}, on the way to it", "Run the same command again."
             ) from error
         raise
-    return Host(str(way[-1].address), _Ssh(line, (paramiko.SSHException, EOFError, OSError)))
+    name, wire = str(way[-1].address), _Ssh(line, (paramiko.SSHException, EOFError, OSError))
+    return Host(name, wire if become is None else Rooted(name, wire, become))
 
 
 def _import_lean() -> None:
@@ -151,6 +160,8 @@ def _field(stop: Stop) -> str:
 
 class _Ssh:
     """The line to a host: what is done there goes over the last connection."""
+
+    root = False
 
     def __init__(self, line: _Line, errors: tuple[type[Exception], ...]) -> None:
         self._line = line

@@ -50,14 +50,14 @@ def ordered(resources: Sequence[Resource]) -> tuple[Resource, ...]:
 def apply(session: Session, resources: Sequence[Resource], seen: Mapping[str, Any], progress: Progress) -> None:
     """Make right what differs, under the lock, and prove it by asking again.
 
-    Each maximal run of changes of one account is one batch. Raises HostError naming the resource that failed, or the
-    ones that still differ.
+    Each maximal run of changes of one account is one batch; on a host where everything runs as root, all are one.
+    Raises HostError naming the resource that failed, or the ones that still differ.
     """
     differing = {change.resource for change in changes(resources, seen)}
     due = [resource for resource in ordered(resources) if resource.id in differing]
     if not due:
         return
-    for batch in _batches(due, seen):
+    for batch in _batches(due, seen, root=session.host.root):
         puts = [put for todo in batch for put in todo.act.puts]
         session.batch(script(batch), puts, progress=progress)
     again = observe(session.host, due)
@@ -70,8 +70,8 @@ def apply(session: Session, resources: Sequence[Resource], seen: Mapping[str, An
         )
 
 
-def _batches(due: Sequence[Resource], seen: Mapping[str, Any]) -> Iterator[list[Todo]]:
-    for _, run in groupby(due, key=lambda resource: resource.kind.account):
+def _batches(due: Sequence[Resource], seen: Mapping[str, Any], *, root: bool) -> Iterator[list[Todo]]:
+    for _, run in groupby(due, key=lambda resource: root or resource.kind.account):
         yield [
             Todo(resource.id, resource.kind.act(resource.key, resource.want, seen.get(resource.id))) for resource in run
         ]

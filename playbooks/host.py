@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from crm.errors import HostError
+from playbooks.become import HOME
 from playbooks.kind import Put
 from playbooks.shell import Sh, sh
 from playbooks.terminal import safe
@@ -81,7 +82,7 @@ class Host:
     def __init__(self, name: str, wire: Wire) -> None:
         self.name = name
         self._wire = wire
-        self._home: str | None = None
+        self._home: str | None = HOME if wire.root else None
 
     def __enter__(self) -> Self:
         return self
@@ -96,8 +97,13 @@ class Host:
         self._wire.close()
 
     @property
+    def root(self) -> bool:
+        """Return whether everything runs there as root."""
+        return self._wire.root
+
+    @property
     def home(self) -> str:
-        """Return the account's home folder, an absolute path; asks once."""
+        """Return the account's home folder, an absolute path; asks once. Root's is the engine's own, if it is there."""
         if self._home is None:
             answer = self.ask(sh('cd && pwd -P && printf "%s" .'))
             self._home = answer.decode("utf-8", "surrogateescape").removesuffix("\n.")
@@ -181,7 +187,7 @@ class Host:
         return lost(self.name, self._wire, error)
 
     def put(self, puts: Sequence[Put], folder: str, *, timeout: float = 120.0) -> None:
-        """Send the files in one SFTP pass into a folder that only the account may enter (made when missing).
+        """Send the files in one pass into a folder that only the account may enter (made when missing).
 
         Each file is 0600 before its first byte. timeout: seconds that one answer may take. Raises HostError that says
         why the host refused: full, over quota, read-only, not permitted, or cut off.

@@ -52,9 +52,9 @@ class Operation:
         return f"{self.folder}/staging/{self.id}"
 
 
-def keeper(operation: Operation) -> Sh:
-    """Return the keeper's script."""
-    return lines(_variables(operation), FUNCTIONS, _TAKE, _GROUP, _LOOP)
+def keeper(operation: Operation, *, root: bool = False) -> Sh:
+    """Return the keeper's script; root: it runs as root, whose home folder is the engine's own and is made here."""
+    return lines(_variables(operation), FUNCTIONS, _ROOTS_HOME if root else _OWN_HOME, _TAKE, _GROUP, _LOOP)
 
 
 def batch(operation: Operation, job: int, phase: str, body: Sh) -> Sh:
@@ -98,6 +98,14 @@ origin={origin}; doing={doing}""",
     )
 
 
+_OWN_HOME = sh("home() {{ :; }}")
+_ROOTS_HOME = sh(
+    """\
+home() {{
+  [ -d "$HOME" ] || {{ (umask 022; mkdir -p "${{HOME%/*}}") && mkdir -m 700 "$HOME"; }} || [ -d "$HOME" ]
+}}"""
+)
+
 _TAKE = sh(
     """\
 say() {{ printf '%s %s\\n' "$N" "$*"; }}
@@ -105,6 +113,7 @@ b64() {{ base64 | tr -d '\\n'; }}
 refuse() {{ say refused "=$(printf %s "$1" | b64)"; exit 1; }}
 command -v base64 >/dev/null || {{ say lacks base64; exit 1; }}
 for t in flock setsid; do command -v "$t" >/dev/null || {{ say lacks "$t"; exit 1; }}; done
+why=$(home 2>&1) || refuse "$why"
 cd || refuse 'the account has no home folder'
 tries=0
 while :; do

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crm.errors import HostError
@@ -26,7 +26,7 @@ _FIELD = re.compile(r"=[A-Za-z0-9/._:@%+,=-]*|x(?:[0-9a-f]{2})+")
 
 _PRELUDE = sh(
     """\
-LC_ALL=C; export LC_ALL; umask 077; cd || exit 66
+LC_ALL=C; export LC_ALL; umask 077
 n=0
 enc() {{
   case $1 in
@@ -63,13 +63,18 @@ def observe(host: Host, resources: Sequence[Resource], *, timeout: float = 30.0,
     Raises HostError when it cannot be asked, or answers what the script cannot have printed.
     """
     nonce = secrets.token_hex(8)
-    answer = host.ask(question(resources, nonce), timeout=timeout, limit=limit)
-    return understood(host.name, resources, rows(host.name, answer, nonce))
+    answer = host.ask(question(resources, nonce, root=host.root), timeout=timeout, limit=limit)
+    found = understood(host.name, resources, rows(host.name, answer, nonce), root=host.root)
+    return replace(found, home=host.home) if host.root else found
 
 
-def question(resources: Sequence[Resource], nonce: str) -> Sh:
-    """Return the script that asks about the resources, grouped by kind."""
-    asked = [lines(sh("kind={name}", name=kind.name), kind.ask(wants)) for kind, wants in _by_kind(resources).values()]
+def question(resources: Sequence[Resource], nonce: str, *, root: bool = False) -> Sh:
+    """Return the script that asks about the resources, grouped by kind; root: it is asked as root.
+
+    Root's home may be missing: whoever takes the lock makes it, and asking writes nothing.
+    """
+    kinds = _by_kind(resources, root=root).values()
+    asked = [lines(sh("kind={name}", name=kind.name), kind.ask(wants)) for kind, wants in kinds]
     facts = sh(
         """\
 kind={fact}
@@ -79,7 +84,8 @@ for t in {tools}; do command -v "$t" >/dev/null 2>&1 || row missing "$t"; done""
         tools=TOOLS,
     )
     end = sh('printf \'%s {end} %d\\n\' "$nonce" "$n"', end=_END)
-    return lines(sh("nonce={nonce}", nonce=nonce), _PRELUDE, facts, *asked, end)
+    home = sh("cd 2>/dev/null || cd /") if root else sh("cd || exit 66")
+    return lines(sh("nonce={nonce}", nonce=nonce), home, _PRELUDE, facts, *asked, end)
 
 
 def rows(name: str, answer: bytes, nonce: str) -> Mapping[str, Sequence[Row]]:
@@ -105,9 +111,11 @@ def rows(name: str, answer: bytes, nonce: str) -> Mapping[str, Sequence[Row]]:
     return found
 
 
-def understood(name: str, resources: Sequence[Resource], answers: Mapping[str, Sequence[Row]]) -> Observation:
+def understood(
+    name: str, resources: Sequence[Resource], answers: Mapping[str, Sequence[Row]], *, root: bool = False
+) -> Observation:
     """Return what the kinds see in the rows; raises HostError for rows of no kind and resources without an answer."""
-    kinds = _by_kind(resources)
+    kinds = _by_kind(resources, root=root)
     strange = set(answers) - set(kinds) - {_FACT}
     if strange:
         raise HostError(f"{name}: answered about what was not asked: {safe_line(', '.join(sorted(strange)))}")
@@ -125,7 +133,8 @@ def understood(name: str, resources: Sequence[Resource], answers: Mapping[str, S
     return Observation(seen, home[0], frozenset(row[1] for row in facts if row[0] == "missing"))
 
 
-def _by_kind(resources: Sequence[Resource]) -> Mapping[str, tuple[Kind[Any, Any], dict[str, Any]]]:
+def _by_kind(resources: Sequence[Resource], *, root: bool) -> Mapping[str, tuple[Kind[Any, Any], dict[str, Any]]]:
+    accounts = ("login", "root") if root else ("login",)
     kinds: dict[str, tuple[Kind[Any, Any], dict[str, Any]]] = {}
     for resource in resources:
         kind, wants = kinds.setdefault(resource.kind.name, (resource.kind, {}))
@@ -133,8 +142,8 @@ def _by_kind(resources: Sequence[Resource]) -> Mapping[str, tuple[Kind[Any, Any]
             raise ValueError(f"{resource.id}: two different kinds are called {kind.name!r}")
         if resource.key in wants:
             raise ValueError(f"{resource.id}: wanted twice")
-        if kind.account != "login":
-            raise ValueError(f"{resource.id}: this host is asked as the account that logs in, not as {kind.account}")
+        if kind.account not in accounts:
+            raise ValueError(f"{resource.id}: this host is asked as {accounts[-1]}, not as {kind.account}")
         wants[resource.key] = resource.want
     return kinds
 

@@ -64,7 +64,7 @@ def lock(host: Host, contract: str, doing: str, who: str, *, silence: int = 45, 
     stream = host.start(keeper.BOOT)
     try:
         with contextlib.suppress(HostError):  # an account without a shell ends at once; what it said is read next
-            stream.send(_encoded(keeper.keeper(operation).text) + b"\n")
+            stream.send(_encoded(keeper.keeper(operation, root=host.root).text) + b"\n")
         session = Session(host, operation, stream, staging=_locked(host, operation, stream))
     except BaseException:
         stream.close()

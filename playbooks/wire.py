@@ -48,6 +48,8 @@ class Channel(Protocol):
 class Wire(Protocol):
     """The transport below a host; `playbooks.connect` has the one over SSH."""
 
+    root: bool
+    """Whether what is started on it runs as root."""
     errors: tuple[type[Exception], ...]
     """What its calls and those of its channels raise when the connection is gone."""
 
@@ -56,7 +58,7 @@ class Wire(Protocol):
         ...
 
     def send(self, puts: Sequence[Put], folder: str, timeout: float) -> None:
-        """Write the files over SFTP; raises OSError for what the host refused."""
+        """Write the files; raises OSError for what the host refused."""
         ...
 
     def files(self, timeout: float) -> SFTPClient:

@@ -12,8 +12,14 @@ import pytest
 MAY_BE_SKIPPED = "this machine cannot have"
 """How the reason of a skip begins where no installation could mend it: another account, a kernel without IPv6."""
 
-pytest_plugins = ["tests.support.engine", "tests.support.images", "tests.support.provider", "tests.support.toolchain"]
-OF_THE_CLOUD = frozenset({"docker_client", "images", "toolchain"})
+pytest_plugins = [
+    "tests.support.engine",
+    "tests.support.images",
+    "tests.support.lanhost",
+    "tests.support.provider",
+    "tests.support.toolchain",
+]
+OF_THE_CLOUD = frozenset({"docker_client", "images", "lan_images", "toolchain"})
 """Fixtures that need what takes minutes to make ready."""
 
 

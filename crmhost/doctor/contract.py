@@ -57,9 +57,8 @@ def _webhost(fleet: Fleet, order: Order, want: Want, accept: Accept) -> Iterator
     from playbooks.webhost.release import lock_of
 
     needs = webhost.needed(want.recipe, lock_of(want), order.slots["listen"])
-    ssh = fleet.settings.ssh
     try:
-        with reach(fleet, order, Access(ssh.key, fleet.settings.recipients, None, ssh.config), accept) as host:
+        with reach(fleet, order, Access.of(fleet.settings), accept) as host:
             yield Finding("ssh", host.name)
             yield from webhost.judge(needs, _asked(host, order.contract, needs))
     except CrmhostError as error:

@@ -1,0 +1,313 @@
+"""Real LAN servers for tests: containers with systemd, SSH and sudo, reached at their own addresses.
+
+`python -m tests.support.lanhost` builds their images ahead of the tests.
+"""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import itertools
+import os
+import re
+import secrets
+import socket
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import psutil
+import pytest
+from docker.errors import APIError, NotFound
+from docker.models.containers import Container
+from docker.models.networks import Network
+from docker.types import IPAMConfig, IPAMPool
+
+from playbooks.become import Become, no_password
+from playbooks.connect import Address, Stop, connect_through
+from playbooks.host import Host
+from playbooks.keys import Phrase, Ring
+from tests.support.engine import RealEngine, start
+from tests.support.exclusive import exclusively
+from tests.support.images import built, debian
+from tests.support.sshd import make_key
+from tests.support.until import until
+
+PASSWORD = r"""it's $a "long" pass\\phrase é"""  # noqa: S105 -- of an account of a container that lives for one test
+"""Of the account `asks`, as tools/images/lan.dockerfile sets it."""
+PLAIN_PASSWORD = "plain"  # noqa: S105 -- the same
+OWNER = "crmhost-test.owner"
+"""The label that names the process, and when it began, of the test run whose container it is."""
+CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
+TMPFS = {"/run": "exec", "/run/lock": "", "/tmp": "exec", "/sys/fs/cgroup": ""}  # noqa: S108 -- of the container
+HOMES = ("/root", "/home/deploy", "/home/asks", "/home/plain")
+"""Of its accounts, in the order of their numbers: 0, then 1000 and on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanImages:
+    """The ids of the images. stocked: with PostgreSQL, Redis and nginx installed, as a deploy leaves them."""
+
+    bare: str
+    stocked: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanHost:
+    """A server that is up. address: its own; key: the private key that all its accounts accept."""
+
+    container: Container
+    address: str
+    key: Path
+    public: str
+    known_hosts: Path
+
+    def stop(self, user: str) -> Stop:
+        """Return the way to one of its accounts, without any other host."""
+        return Stop.only(Address(user, self.address), self.key)
+
+    def reach(self, user: str = "deploy", *, become: Become | None = None, timeout: float = 15.0) -> Host:
+        """Log in; become: work as root from then on."""
+        way = (self.stop(user),)
+        return connect_through(
+            way, self.known_hosts, ring=Ring(), accept=lambda _, __: False, timeout=timeout, become=become
+        )
+
+    def root(self, user: str = "deploy") -> Host:
+        """Log in and work as root; `asks` with its password."""
+        return self.reach(user, become=Become(asked(PASSWORD)) if user == "asks" else Become(no_password))
+
+    def run(self, script: str, *, check: bool = True) -> str:
+        """Run a script as root beside SSH, to look and to break, and return what it printed, both streams."""
+        code, output = self.container.exec_run(["sh", "-c", script], environment={"LC_ALL": "C.UTF-8"})
+        assert isinstance(output, bytes)
+        text = output.decode("utf-8", "replace")
+        if check and code != 0:
+            raise AssertionError(f"{script!r} ended with {code} on the test host: {text}")
+        return text
+
+    def restart(self) -> None:
+        """Reboot it and wait until SSH answers; what is below /run and /tmp is gone then."""
+        self.container.restart(timeout=10)
+        _await_ssh(self.container, self.address)
+
+
+def asked(password: str, origin: str = "the test") -> Callable[[str], Phrase | None]:
+    """Return what knows this password for sudo on every host."""
+    return lambda _host: Phrase(origin, password)
+
+
+@dataclass(frozen=True, slots=True)
+class LanHosts:
+    """Makes servers, which are removed when the test ends."""
+
+    client: docker.DockerClient
+    images: LanImages
+    network: LanNetwork
+    folder: Path
+    prefix: str
+    stack: ExitStack
+    made: list[LanHost] = field(default_factory=list)
+
+    def __call__(self, image: str | None = None, *, network: LanNetwork | None = None, **more: object) -> LanHost:
+        """Return a fresh server that answers. image: the stocked one by default; more: of `containers.create`."""
+        number = len(self.made) + 1
+        folder = self.folder / f"lan{number}"
+        name = f"{self.prefix}-{number}"
+        host = self.stack.enter_context(
+            serving(self.client, image or self.images.stocked, folder, name, network or self.network, more or {})
+        )
+        self.made.append(host)
+        return host
+
+
+class LanNetwork:
+    """A network whose addresses we give out, so that a server that restarts keeps its own."""
+
+    def __init__(self, network: Network, subnet: str) -> None:
+        self.network = network
+        self._hosts = itertools.cycle(list(ipaddress.ip_network(subnet).hosts())[1:])
+
+    def address(self) -> str:
+        """Return an address that no server has had for the longest time."""
+        return str(next(self._hosts))
+
+
+@contextmanager
+def networked(client: docker.DockerClient, **options: object) -> Iterator[LanNetwork]:
+    """Make a network until the block ends. options: of `networks.create`."""
+    network, subnet = _make_network(client, options)
+    try:
+        yield LanNetwork(network, subnet)
+    finally:
+        with suppress(NotFound):
+            network.remove()
+
+
+def _make_network(client: docker.DockerClient, options: Mapping[str, Any]) -> tuple[Network, str]:
+    """Let the engine choose a subnet, and ask for the same by name: only then may we choose addresses in it."""
+    labels = {OWNER: owner()}
+    for _ in range(20):
+        chosen = client.networks.create(f"lan-{secrets.token_hex(4)}", labels=labels)
+        chosen.reload()
+        subnet = str(chosen.attrs["IPAM"]["Config"][0]["Subnet"])
+        chosen.remove()
+        pools = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
+        with suppress(APIError):  # another process took it in between
+            made = client.networks.create(f"lan-{secrets.token_hex(4)}", labels=labels, ipam=pools, **options)
+            return made, subnet
+    raise AssertionError("the engine has no subnet for a network")
+
+
+def bring(engine: RealEngine) -> LanImages:
+    """Return the images, after building those that the engine lacks or that were made from something else."""
+    with exclusively("test-images"), closing(engine.client()) as client:
+        bare = built(client, "lan", "crmhost-test/lan:bookworm", debian(client))
+        return LanImages(bare, built(client, "lan-stocked", "crmhost-test/lan:stocked", bare))
+
+
+@contextmanager
+def serving(
+    client: docker.DockerClient,
+    image: str,
+    folder: Path,
+    name: str,
+    network: LanNetwork,
+    more: Mapping[str, Any],
+) -> Iterator[LanHost]:
+    """Run a server until the block ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for key in ("host", "client"):
+        if not (folder / key).exists():
+            make_key(folder / key)
+    address = network.address()
+    options: dict[str, Any] = {
+        "name": name,
+        "hostname": name.rpartition("-crmhost-")[2],
+        "cap_add": list(CAPABILITIES),
+        "tmpfs": TMPFS,
+        "cgroupns": "private",
+        "labels": {OWNER: owner()},
+        "network": network.network.name,
+        "networking_config": {network.network.name: client.api.create_endpoint_config(ipv4_address=address)},
+        **more,
+    }
+    container = client.containers.create(image, **options)
+    try:
+        container.put_archive("/", _keys(folder))
+        container.start()
+        _await_ssh(container, address)
+        public = " ".join((folder / "host.pub").read_text().split()[:2])
+        known = folder / "known_hosts"
+        known.write_text(f"{address} {public}\n")
+        yield LanHost(container, address, folder / "client", public, known)
+    finally:
+        with suppress(NotFound):
+            container.remove(force=True, v=True)
+
+
+def owner() -> str:
+    """Return what names this process for as long as it lives, whatever gets its number later."""
+    return f"{os.getpid()}@{psutil.Process().create_time()}"
+
+
+def sweep(client: docker.DockerClient) -> None:
+    """Remove the servers and networks of test runs that were killed."""
+    with suppress(APIError):  # another process may be at it
+        for container in client.containers.list(all=True, filters={"label": OWNER}, ignore_removed=True):
+            if _dead(container.labels[OWNER]):
+                container.remove(force=True, v=True)
+        for network in client.networks.list(filters={"label": OWNER}):
+            if _dead(network.attrs["Labels"][OWNER]):
+                network.remove()
+
+
+def _dead(owned_by: str) -> bool:
+    pid, _, began = owned_by.partition("@")
+    try:
+        return psutil.Process(int(pid)).create_time() != float(began)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _keys(folder: Path) -> bytes:
+    """Return a tar of the server's host key and of what its accounts accept."""
+    sink = io.BytesIO()
+    accepted = (folder / "client.pub").read_bytes()
+    with tarfile.open(fileobj=sink, mode="w") as archive:
+        for name, mode in (("host", 0o600), ("host.pub", 0o644)):
+            path = "etc/ssh/ssh_host_ed25519_key" + name.removeprefix("host")
+            _add(archive, path, (folder / name).read_bytes(), mode)
+        for number, home in enumerate(HOMES):
+            uid = 999 + number if number else 0
+            _add(archive, f"{home[1:]}/.ssh", None, 0o700, uid)
+            _add(archive, f"{home[1:]}/.ssh/authorized_keys", accepted, 0o600, uid)
+    return sink.getvalue()
+
+
+def _add(archive: tarfile.TarFile, path: str, content: bytes | None, mode: int, uid: int = 0) -> None:
+    entry = tarfile.TarInfo(path)
+    entry.mode, entry.uid, entry.gid = mode, uid, uid
+    entry.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
+    entry.size = len(content or b"")
+    archive.addfile(entry, io.BytesIO(content or b""))
+
+
+def _await_ssh(container: Container, address: str) -> None:
+    def answers() -> bool:
+        container.reload()
+        if container.status == "exited":
+            raise AssertionError(f"the test host ended: {container.logs(tail=20).decode(errors='replace')}")
+        with suppress(OSError), socket.create_connection((address, 22), 1) as wire:
+            wire.settimeout(5)
+            return wire.recv(4) == b"SSH-"
+        return False
+
+    until(answers, f"SSH on {address}", 60)
+    # pam_nologin refuses until then
+    until(lambda: container.exec_run(["test", "!", "-e", "/run/nologin"]).exit_code == 0, "log-ins are allowed", 60)
+
+
+@pytest.fixture(scope="session")
+def lan_images(engine: RealEngine) -> LanImages:
+    """Return the ids of the images of LAN servers on the engine."""
+    with closing(engine.client()) as client:
+        sweep(client)
+    return bring(engine)
+
+
+@pytest.fixture(scope="session")
+def lan_network(engine: RealEngine, lan_images: LanImages) -> Iterator[LanNetwork]:  # noqa: ARG001 -- they sweep first
+    """Return the network of this process's servers."""
+    with closing(engine.client()) as client, networked(client) as network:
+        yield network
+
+
+@pytest.fixture
+def lan_hosts(
+    engine: RealEngine, lan_images: LanImages, lan_network: LanNetwork, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[LanHosts]:
+    """Return what makes servers."""
+    test = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:30]
+    with closing(engine.client()) as client, ExitStack() as stack:
+        yield LanHosts(client, lan_images, lan_network, tmp_path, f"lan-{secrets.token_hex(3)}-crmhost-{test}", stack)
+
+
+@pytest.fixture
+def lan(lan_hosts: LanHosts) -> LanHost:
+    """Return a server with PostgreSQL, Redis and nginx installed."""
+    return lan_hosts()
+
+
+@pytest.fixture
+def bare_lan(lan_hosts: LanHosts) -> LanHost:
+    """Return a server with SSH and sudo alone."""
+    return lan_hosts(lan_hosts.images.bare)
+
+
+if __name__ == "__main__":
+    bring(start())
