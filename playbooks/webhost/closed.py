@@ -1,0 +1,136 @@
+"""Shutting customers out of a web host, and letting them in again: the maintenance page as resources. Pure.
+
+While a contract is closed, a file in its folder says so: the host's own Passenger and PHP look there. Where a process
+of the account serves, a process that shows the page takes its address over, and the keeper's line starts that again.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import resources
+
+from crm import maintenance
+from crm.slots import Filled
+from playbooks.kind import Resource
+from playbooks.kinds.cron import CronKind, CronWanted
+from playbooks.kinds.file import FileKind, FileWanted
+from playbooks.kinds.folder import FolderKind, FolderWanted
+from playbooks.kinds.process import ProcessKind, ProcessWanted
+from playbooks.manifest import Manifest, Runs
+from playbooks.mover.memory import Places
+from playbooks.shell import Sh, lines, sh
+from playbooks.webhost import resources as made
+from playbooks.webhost.layout import Layout
+
+NAME = "maintenance"
+"""The process that shows the page; no recipe's process may be called so."""
+_TELL = sh(
+    """\
+tell() {{
+  for f in /proc/[0-9]*/fd/*; do
+    if [ "$f" -ef "$1" ]; then p=${{f#/proc/}}; kill "-$2" "${{p%%/*}}"; fi
+  done 2>/dev/null
+  :
+}}"""
+)
+_STOP = 5
+_JOB = 30
+"""Seconds that the page, and a job that runs, have to end by themselves."""
+
+
+def places(layout: Layout) -> Places:
+    """Return the files by which the host remembers an upgrade, and that customers are shut out."""
+    return Places(f"{layout.root}/upgrade.json", f"{layout.root}/maintenance")
+
+
+def closing(layout: Layout, salt: str, shown: Manifest, kept: Sequence[Manifest]) -> tuple[Resource, ...]:
+    """Return the resources with which customers see the page at the address of the release `shown`, and no job runs.
+
+    The page's process waits for the address before what serves is ended, so that hardly a moment lies between.
+    """
+    folder, kind = f"{layout.root}/page", FileKind(salt)
+    page = _process(layout, shown)
+    keeper = replace(shown, processes=(Runs(NAME, Filled(page.argv, page.env, page.cwd), page.stop),))
+    texts = {
+        f"{folder}/page.py": resources.files("playbooks.onhost").joinpath("page.py").read_text("utf-8"),
+        f"{folder}/page.html": maintenance.page(),
+        f"{folder}/keep.sh": made.keeper_script(layout, keeper).text + "\n",
+        places(layout).closed: "customers see the maintenance page\n",
+    }
+    above = Resource(FolderKind(), made.key(layout, folder), FolderWanted())
+    files = [
+        Resource(kind, made.key(layout, path), FileWanted(text.encode()), (above.id,)) for path, text in texts.items()
+    ]
+    line = CronWanted(
+        sh("sh {path}", path=f"{folder}/keep.sh"), f"{layout.runs}/{made.KEEPER}.cron", layout.process_log(made.KEEPER)
+    )
+    cron = Resource(CronKind(), f"{layout.contract}/{made.KEEPER}", line, tuple(file.id for file in files))
+    up = Resource(ProcessKind(), _key(layout), page, (cron.id,))
+    web = Resource(ProcessKind(), made.key(layout, f"{layout.runs}/web"), None, (up.id,))
+    jobs = [one for one in halting(layout, kept) if one.kind.name == "cron"]
+    return (above, *files, cron, *jobs, up, web)
+
+
+def halting(layout: Layout, kept: Sequence[Manifest]) -> tuple[Resource, ...]:
+    """Return the resources of a host where no process and no job of any release runs; the keeper's line is left."""
+    return tuple(one for one in made.nothing(layout, kept) if one.key != f"{layout.contract}/{made.KEEPER}")
+
+
+def opening(layout: Layout, salt: str, serving: Sequence[Resource]) -> tuple[Resource, ...]:
+    """Return the resources of a release that serves, and of a page that is not shown: it goes before they start."""
+    flag = Resource(FileKind(salt), made.key(layout, places(layout).closed), None)
+    page = Resource(ProcessKind(), _key(layout), None)
+    gone = (flag.id, page.id)
+    return (
+        flag,
+        page,
+        *(replace(one, needs=(*one.needs, *gone)) if one.kind.name == "process" else one for one in serving),
+    )
+
+
+def ended(layout: Layout, kept: Sequence[Manifest]) -> Sh:
+    """Return the script that waits for jobs which run at this moment, and ends what does not end; fails for what stays.
+
+    Whoever runs a job holds its lock, and so does what it started.
+    """
+    locks = sorted({f"{layout.runs}/job-{job.name}.cron" for one in kept for job in one.jobs})
+    return lines(
+        _TELL,
+        *(
+            sh(
+                """\
+if [ -e {lock} ]; then
+  n=0
+  until flock -n {lock} true; do
+    n=$((n + 1))
+    case $n in {patient}) tell {lock} TERM ;; {late}) tell {lock} KILL ;; {last}) echo {why}; exit 1 ;; esac
+    sleep 0.2 2>/dev/null || sleep 1
+  done
+fi""",
+                lock=lock,
+                patient=_JOB * 5,
+                late=_JOB * 5 + 50,
+                last=_JOB * 5 + 75,
+                why=f"{posixpath.basename(lock)} is still held: a job does not end",
+            )
+            for lock in locks
+        ),
+    )
+
+
+def page_key(layout: Layout) -> str:
+    """Return the key of the page's process."""
+    return _key(layout)
+
+
+def _key(layout: Layout) -> str:
+    return made.key(layout, f"{layout.runs}/{NAME}")
+
+
+def _process(layout: Layout, shown: Manifest) -> ProcessWanted:
+    folder = f"{layout.root}/page"
+    python = f"{layout.artifact(shown.artifact)}/bin/python"
+    argv = (python, "-I", f"{folder}/page.py", shown.listen, str(maintenance.RETRY_AFTER), f"{folder}/page.html")
+    return ProcessWanted(argv, folder, layout.process_log(NAME), {}, _STOP)
