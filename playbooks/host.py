@@ -65,6 +65,30 @@ class Stream:
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
+    def read(self, size: int, timeout: float) -> bytes:
+        """Return that many bytes, fewer at the end alone; raises as `some` does."""
+        parts, left = list[bytes](), size
+        while left > 0 and (data := self.some(left, timeout)):
+            parts.append(data)
+            left -= len(data)
+        return b"".join(parts)
+
+    def some(self, size: int, timeout: float) -> bytes:
+        """Return what has arrived, at most so many bytes; none at the end. Raises TimeoutError, HostError."""
+        if self._rest:
+            data, self._rest = self._rest[:size], self._rest[size:]
+            return data
+        self._channel.settimeout(timeout)
+        try:
+            data = self._channel.recv(min(size, 1 << 20))
+        except TimeoutError:
+            raise
+        except self._errors as error:
+            raise lost(self._name, self._wire, error) from error
+        if not data and self._wire.gone():
+            raise lost(self._name, self._wire, EOFError("it was cut off"))
+        return data
+
     def end(self) -> None:
         """Close the program's standard input."""
         with contextlib.suppress(*self._errors):
