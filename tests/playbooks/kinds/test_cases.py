@@ -19,6 +19,7 @@ from playbooks.kinds.database import DatabaseKind, DatabaseWanted
 from playbooks.kinds.file import FileKind, FileWanted
 from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.link import LinkKind, LinkWanted
+from playbooks.kinds.parcel import Packed, ParcelKind, ParcelWanted
 from playbooks.kinds.process import ProcessKind, ProcessWanted
 from playbooks.kinds.venv import VenvKind, VenvWanted
 from playbooks.shell import Sh
@@ -46,6 +47,12 @@ def process_wanted(want: Mapping[str, Any]) -> ProcessWanted:
     return ProcessWanted(tuple(want["argv"]), want["cwd"], want["log"], want.get("env", {}), want.get("stop", 30))
 
 
+def parcel_wanted(want: Mapping[str, Any]) -> ParcelWanted:
+    """The files are those of a folder beside the cases, as a case lists them."""
+    files = (Packed(path, size, digest) for path, size, digest in want["files"])
+    return ParcelWanted(tuple(files), FOLDER / "parcel" / "source")
+
+
 def venv_wanted(want: Mapping[str, Any]) -> VenvWanted:
     (low, high) = (tuple(map(int, text.split("."))) for text in want["python"])
     python = ((low[0], low[1]), (high[0], high[1]))
@@ -58,6 +65,7 @@ KINDS: Mapping[str, tuple[Kind[Any, Any], Callable[[Mapping[str, Any]], Any]]] =
     "file": (FileKind("salt"), file_wanted),
     "folder": (FolderKind(), folder_wanted),
     "link": (LinkKind(), lambda w: LinkWanted(**w)),
+    "parcel": (ParcelKind(), parcel_wanted),
     "process": (ProcessKind(), process_wanted),
     "venv": (VenvKind(), venv_wanted),
 }
