@@ -91,7 +91,7 @@ def built(client: docker.DockerClient, name: str, tag: str, base: str) -> str:
     image, _ = client.images.build(
         fileobj=io.BytesIO(dockerfile),
         tag=tag,
-        buildargs={"BASE": BASE},
+        buildargs={"BASE": base},
         labels={LABEL: made_from},
         rm=True,
         forcerm=True,
