@@ -141,7 +141,10 @@ _RULES = (
         "Start it, or mend the way to it: {docker} info",
     ),
     _Rule(
-        (r"no resource plugin '?pulumi-resource-docker|Could not automatically download and install",),
+        (
+            r"no resource plugin '?pulumi-resource-docker|Could not automatically download and install",
+            r"failed to download plugin: docker-",
+        ),
         CrmhostError,
         "{stack}: Pulumi's Docker provider (pulumi-resource-docker) is missing and could not be downloaded",
         "crmhost doctor says how to get it: pulumi plugin install resource docker, or put the program on PATH.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from infra.command import Bounded
 from infra.complaints import Where, explain
 from infra.events import Watcher
 from infra.naming import OUTPUT
+from infra.toolchain import find_plugin, plugin_version
 from infra.workfolder import WorkFolder
 
 Program: TypeAlias = Callable[[], None]
@@ -111,6 +113,20 @@ class Runner:
         return str(json.loads(self._pulumi("stack", "output", "--json", "--show-secrets")).get(OUTPUT) or "") or None
 
     # -- runs of the engine ------------------------------------------------------------------------------------------
+
+    def bring_provider(self) -> None:
+        """Install the Docker provider in Pulumi's home where there is none: the user's own copy, else upstream's.
+
+        Pulumi would download it by itself, but not copy it, nor before it is needed. Raises CrmhostError without one.
+        """
+        environment = self.access.environment
+        path = os.pathsep.join([str(self.access.pulumi), environment.get("PATH", os.defpath)])
+        if find_plugin({"PATH": path, "PULUMI_HOME": str(self._home)}) is not None:
+            return
+        self.folder.prepare()
+        at_hand = find_plugin(environment)
+        source = () if at_hand is None else ("--file", str(at_hand.parent))
+        self._small("plugin", "install", "resource", "docker", plugin_version(), *source)
 
     def prepare(self) -> None:
         """Make the folder and the stack where they are missing."""
@@ -204,6 +220,7 @@ class Runner:
         return Bounded(self.access.pulumi, handed_on(self.access.environment))
 
     def _stack(self, timeout: float | None = None) -> Stack:
+        self.bring_provider()
         command = self._command if timeout is None else self._command.within(timeout)
         workspace = LocalWorkspace(
             work_dir=str(self.folder.path),
@@ -228,11 +245,13 @@ class Runner:
         }
 
     def _pulumi(self, *args: str) -> str:
-        """Run one of Pulumi's small commands and return what it prints."""
-        stack = () if self.where.stack in args else ("--stack", self.where.stack)
+        """Run one of Pulumi's small commands on the stack and return what it prints."""
+        return self._small(*args, *(() if self.where.stack in args else ("--stack", self.where.stack)))
+
+    def _small(self, *args: str) -> str:
         with self._asking(Watcher()):
             variables = {**self._variables, "PULUMI_HOME": str(self._home)}
-            return self._command.run([*args, *stack], str(self.folder.path), variables).stdout
+            return self._command.run([*args], str(self.folder.path), variables).stdout
 
     def _exported(self) -> Mapping[str, Any]:
         return dict(self.export().get("deployment") or {})

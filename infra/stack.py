@@ -57,6 +57,10 @@ class Stack:
         files = self._runner.files
         return None if files is None or not files.whole() else recovery.made(self._runner.deployment())
 
+    def bring_provider(self) -> None:
+        """Install Pulumi's Docker provider where there is none; raises CrmhostError where it cannot be had."""
+        self._runner.bring_provider()
+
     def preview(self, rollout: Rollout, *, refresh: bool = False) -> tuple[Change, ...]:
         """Return what an `up` would change, one Change a resource; changes nothing.
 

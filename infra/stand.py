@@ -81,6 +81,7 @@ class Stand:
             return found
         self.held.check()
         cloud, lock = self.cloud, release.lock_of(want)
+        cloud.stack.bring_provider()  # nobody waits for minutes to learn that it is missing
         return images.build(cloud.engine, want.recipe.id, want.version, lock, cloud.settings, cloud.progress)
 
     def beside(self, want: Want, placed: Placed, *, waiting: bool) -> Rollout:

@@ -59,7 +59,10 @@ def find(environment: Mapping[str, str], cache: Path) -> Toolchain:
 
 
 def find_plugin(environment: Mapping[str, str]) -> Path | None:
-    """Return the Docker provider that Pulumi would take: the one on PATH, else the SDK's own version; None: absent."""
+    """Return the Docker provider that is here: the one on PATH, else the SDK's own version in Pulumi's home; or None.
+
+    A home is `PULUMI_HOME`, or the user's. crmhost runs Pulumi with a home of its own, and takes a provider from there.
+    """
     on_path = shutil.which(PLUGIN, path=environment.get("PATH", ""))
     if on_path is not None:
         return Path(on_path)
