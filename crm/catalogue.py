@@ -11,7 +11,7 @@ from crm.recipe import Recipe
 
 __all__ = ["all_recipes", "explain", "find"]
 
-_MODULES = {"creme": "crm.creme.recipe", "tryton": "crm.tryton.recipe"}
+_MODULES = {"creme": "crm.creme.recipe", "dolibarr": "crm.dolibarr.recipe", "tryton": "crm.tryton.recipe"}
 """Recipe id → the module whose RECIPE it is."""
 
 

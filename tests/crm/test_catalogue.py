@@ -14,18 +14,18 @@ from tests.support.smallapp.recipe import RECIPE as SMALLAPP
 
 
 def test_a_recipe_is_found_by_its_id() -> None:
-    assert [recipe.id for recipe in all_recipes()] == ["creme", "tryton"]
+    assert [recipe.id for recipe in all_recipes()] == ["creme", "dolibarr", "tryton"]
     assert all(find(recipe.id) is recipe for recipe in all_recipes())
 
 
 @pytest.mark.parametrize(
     ("asked", "remedy"),
     [
-        ("crème", "Did you mean creme? Known are: creme, tryton (crmhost recipes)."),
-        ("Creme", "Did you mean creme? Known are: creme, tryton (crmhost recipes)."),
-        ("salesforce", "Known are: creme, tryton (crmhost recipes)."),
-        ("", "Known are: creme, tryton (crmhost recipes)."),
-        ("../creme", "Did you mean creme? Known are: creme, tryton (crmhost recipes)."),
+        ("crème", "Did you mean creme? Known are: creme, dolibarr, tryton (crmhost recipes)."),
+        ("Creme", "Did you mean creme? Known are: creme, dolibarr, tryton (crmhost recipes)."),
+        ("salesforce", "Known are: creme, dolibarr, tryton (crmhost recipes)."),
+        ("", "Known are: creme, dolibarr, tryton (crmhost recipes)."),
+        ("../creme", "Did you mean creme? Known are: creme, dolibarr, tryton (crmhost recipes)."),
     ],
 )
 def test_an_unknown_id_says_what_is_known(asked: str, remedy: str) -> None:

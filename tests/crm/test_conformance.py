@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
@@ -12,8 +13,24 @@ import pytest
 from crm.catalogue import all_recipes, explain
 from crm.errors import Refused
 from crm.plan import Release, Want
-from crm.recipe import DATABASE_PASSWORD, Arg, Ask, Exec, File, Http, PipLock, Recipe, Secret, Slotted, Sql, Step
-from crm.slots import login_parts
+from crm.recipe import (
+    DATABASE_PASSWORD,
+    SLOTS,
+    Archive,
+    Arg,
+    Ask,
+    Exec,
+    File,
+    Http,
+    PipLock,
+    Recipe,
+    Secret,
+    Slotted,
+    Sql,
+    Step,
+)
+from crm.release import artifact_of, configuration, pin_name, pinned
+from crm.slots import login_parts, script_of
 from infra.release import SECRETS, place
 from infra.release import release_of as infra_release_of
 from infra.settings import Images
@@ -23,6 +40,7 @@ from playbooks.webhost.slots import values
 from tests.support.smallapp.recipe import RECIPE as SMALLAPP
 
 RECIPES = (*all_recipes(), SMALLAPP)
+ARCHIVES = [recipe for recipe in RECIPES if isinstance(recipe.artifacts[recipe.versions[-1]], Archive)]
 CONTRACT_SLOTS = {
     "url": "https://crm.acme.example", "host": "crm.acme.example", "listen": "127.0.0.1:8100", "language": "vi",
     "timezone": "Asia/Ho_Chi_Minh", "admin": "admin", "email": "it@acme.example",
@@ -39,6 +57,7 @@ pytestmark = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recip
 
 def asks(recipe: Recipe) -> Iterator[Ask]:
     yield from (recipe.live, recipe.ready, recipe.users)
+    yield from (job.by_url for job in recipe.jobs if job.by_url is not None)
     yield from (step.done for step in recipe.steps if isinstance(step.done, Ask))
 
 
@@ -65,7 +84,7 @@ def private_parts(recipe: Recipe) -> Iterator[Arg | Secret]:
 
 def test_a_web_host_can_fill_every_slot(recipe: Recipe) -> None:
     version = recipe.versions[-1]
-    want = Want("acme", recipe, version, CONTRACT_SLOTS, {})
+    want = Want("acme", pinned(recipe, pins(recipe)), version, CONTRACT_SLOTS, {})
     release = Release(recipe.id, version, "0" * 64, recipe.schema(version))
     known = values(Layout("/home/acme", "acme"), want, release, "0" * 16).keys()
     parts = (*public_parts(recipe), *private_parts(recipe))
@@ -169,8 +188,9 @@ def test_the_customers_administrator_is_no_default_account(recipe: Recipe) -> No
 def test_one_process_is_the_web_and_names_are_unique(recipe: Recipe) -> None:
     names = [process.name for process in recipe.processes] + [job.name for job in recipe.jobs]
     assert len(names) == len(set(names))
-    web = next(process for process in recipe.processes if process.name == "web")
-    assert any(isinstance(arg, Slotted) and "listen" in arg.slots() for arg in web.run.argv)
+    web = [process for process in recipe.processes if process.name == "web"]
+    assert len(web) == (0 if recipe in ARCHIVES else 1)  # the host's own PHP serves an archive
+    assert all(any(isinstance(arg, Slotted) and "listen" in arg.slots() for arg in each.run.argv) for each in web)
     assert all(0 < process.stop <= 60 for process in recipe.processes)
     assert all(job.every >= 1 for job in recipe.jobs)
     taken = {"db", "redis", "cron", "files", "run", "data", "lock", "journal", "step", "ask", "network"}
@@ -192,13 +212,18 @@ def test_paths_stay_in_their_folders(recipe: Recipe) -> None:
     for path in map(PurePosixPath, paths):
         assert not path.is_absolute()
         assert ".." not in path.parts
-    assert set(recipe.backup.paths) <= set(recipe.folders)
+    assert set(recipe.backup.paths) | set(recipe.kept.values()) <= set(recipe.folders)
     assert len({file.path for file in recipe.files}) == len(recipe.files)
 
 
 def test_a_release_is_named_by_what_the_customer_can_see(recipe: Recipe) -> None:
+    known = pinned(recipe, pins(recipe))
+
     def name(**slots: str) -> str:
-        return release_of(Want("acme", recipe, recipe.versions[0], {**CONTRACT_SLOTS, **slots}, {"x": "secret"})).id
+        want = Want("acme", known, recipe.versions[0], {**CONTRACT_SLOTS, **slots}, {"x": "secret"})
+        if recipe in ARCHIVES:
+            return str(configuration(want, recipe.databases[0]))
+        return release_of(want).id
 
     assert name() == name()
     assert name() != name(url="https://other.example")
@@ -235,3 +260,73 @@ def test_every_way_of_a_step_can_be_run_or_requested(recipe: Recipe) -> None:
         return all(way.path.startswith("/") if isinstance(way, Http) else bool(way.argv) for way in step.ways)
 
     assert all(good(step) for step in recipe.steps)
+
+
+def pins(recipe: Recipe) -> dict[str, str]:
+    """Return a made-up checksum for each archive that a fleet has to pin."""
+    return {
+        pin_name(recipe.id, version): f"{len(version):064x}"
+        for version, artifact in recipe.artifacts.items()
+        if isinstance(artifact, Archive) and not artifact.sha256
+    }
+
+
+def test_an_archive_that_nobody_pinned_is_refused_with_what_to_write(recipe: Recipe) -> None:
+    """A recipe whose archive could not be fetched where it was written has no checksum, and says how to give one."""
+    for version, artifact in recipe.artifacts.items():
+        if not isinstance(artifact, Archive) or artifact.sha256:
+            continue
+        with pytest.raises(Refused) as refused:
+            artifact_of(recipe, version, recipe.databases[0])
+        assert f"archives: {{{recipe.id}-{version}: {{sha256: …}}}}" in refused.value.remedy
+        known = artifact_of(pinned(recipe, pins(recipe)), version, recipe.databases[0])
+        assert known == replace(artifact, sha256=pins(recipe)[f"{recipe.id}-{version}"])
+        assert "not run: the project's own archive" in recipe.evidence
+
+
+def test_every_step_of_an_archive_can_be_done_with_and_without_a_shell(recipe: Recipe) -> None:
+    """Each way of it is a PHP file of the release, whose input is a text; so a host's own page can run it as well."""
+    if recipe not in ARCHIVES:
+        return
+    files = {file.path for file in recipe.files}
+    for run in (*(way for step in recipe.steps for way in step.ways), *(job.run for job in recipe.jobs)):
+        script = script_of(run)
+        assert script in files
+        assert script is not None
+        assert not script.startswith("app/"), f"{script} could be asked for by anybody"
+
+
+def test_php_reads_its_input_where_it_is_run_and_never_from_arguments(recipe: Recipe) -> None:
+    """The same file runs with PHP's program and in a page of a host without a shell."""
+    if recipe not in ARCHIVES:
+        return
+    text = {file.path: "".join(str(part) for part in file.content) for file in recipe.files}
+    scripts = {script_of(way) for step in recipe.steps for way in step.ways if isinstance(way, Exec) and way.stdin}
+    for script in scripts:
+        assert script is not None
+        code = text[script] + "".join(text[name] for name in text if f"/{name}'" in text[script])
+        assert "PHP_SAPI === 'cli' ? 'php://stdin' : 'php://input'" in code
+        assert "$_SERVER['argv']" not in code
+
+
+def test_what_an_archive_keeps_lies_in_the_tree_and_its_secrets_do_not(recipe: Recipe) -> None:
+    for path in recipe.kept:
+        assert not PurePosixPath(path).is_absolute()
+        assert ".." not in PurePosixPath(path).parts
+    secret = [file.path for file in recipe.files if any(isinstance(part, Secret) for part in file.content)]
+    assert not [path for path in secret if path.startswith("app/")], "the web server may serve what lies there"
+    assert recipe in ARCHIVES or not (recipe.kept or recipe.web_root)
+
+
+def test_a_needed_php_has_an_end_and_a_driver_for_the_database(recipe: Recipe) -> None:
+    for artifact in recipe.artifacts.values():
+        if isinstance(artifact, Archive):
+            assert artifact.php is not None
+            oldest, too_new = artifact.php.versions
+            assert oldest < too_new
+            assert "mysql" not in recipe.databases or {"mysqli", "pdo_mysql"} & set(artifact.php.extensions)
+
+
+def test_no_slot_is_unknown(recipe: Recipe) -> None:
+    parts = (*public_parts(recipe), *private_parts(recipe))
+    assert {name for part in parts if isinstance(part, Slotted) for name in part.slots()} <= SLOTS
