@@ -123,8 +123,7 @@ done""",
         modes = (f"mode {there.place.mode:04o} -> {want.mode:04o}",) if moved else ()
         owners = want.whose.differs(there.place.user, there.place.group)
         if there.digest != self.digest(want):
-            kept = (f"the present content is kept in {want.keep_aside}",) if want.keep_aside else ()
-            return Change(name, "update", "its content differs", (*modes, *owners, *kept))
+            return Change(name, "update", "its content differs", (*modes, *owners, *kept(want.keep_aside)))
         if moved:
             return Change(name, "update", "its mode differs", (*modes, *owners))
         return Change(name, "update", "its owner differs", owners) if owners else None
@@ -168,19 +167,24 @@ h=$({{ printf %s {salt}; cat -- {key}; }} | sha256sum) && [ "${{h%% *}}" = {dige
 def _before(key: str, want: FileWanted) -> Iterator[Sh]:
     """Yield what comes before the staged file gets its mode and moves into place."""
     if want.keep_aside:
-        yield sh(_KEEP, key=key, file=at(key), place=posixpath.join(at(want.keep_aside), _kept_as(key)), kept=KEPT)
+        yield keep(key, want.keep_aside, staged(key))
     if want.whose:
         yield sh('set -- "$staging"/{name}\n{change}', name=staged(key), change=want.whose.change)
 
 
-def _kept_as(key: str) -> str:
-    """Return the name that a file's older contents begin with: its own, and what tells it from others of that name."""
-    own = posixpath.basename(key).encode("utf-8", "surrogateescape")[:150]
-    return f"{own.decode('utf-8', 'ignore')}-{staged(key)[:8]}"
+def kept(folder: str) -> tuple[str, ...]:
+    """Return the line of a plan that says where another content goes; none where it is not kept."""
+    return (f"the present content is kept in {folder}",) if folder else ()
 
 
-_KEEP = """\
-if [ -f {key} ] && [ ! -L {key} ]; then
+def keep(key: str, folder: str, name: str) -> Sh:
+    """Return shell that copies a file's content aside, when it is another one than that of the staged file `name`.
+
+    What was copied last is not copied again; of one file the newest KEPT contents stay.
+    """
+    return sh(
+        """\
+if [ -f {key} ] && [ ! -L {key} ] && ! cmp -s -- {file} "$staging"/{name}; then
   set -- {place}.*
   while [ "$#" -gt 1 ]; do shift; done
   if ! cmp -s -- "$1" {file}; then
@@ -190,7 +194,19 @@ if [ -f {key} ] && [ ! -L {key} ]; then
   fi
   set -- {place}.*
   while [ "$#" -gt {kept} ]; do rm -f -- "$1"; shift; done
-fi"""
+fi""",
+        key=key,
+        file=at(key),
+        name=name,
+        place=posixpath.join(at(folder), _kept_as(key)),
+        kept=KEPT,
+    )
+
+
+def _kept_as(key: str) -> str:
+    """Return the name that a file's older contents begin with: its own, and what tells it from others of that name."""
+    own = posixpath.basename(key).encode("utf-8", "surrogateescape")[:150]
+    return f"{own.decode('utf-8', 'ignore')}-{staged(key)[:8]}"
 
 
 def _is_digest(text: str) -> bool:
