@@ -14,13 +14,21 @@ import pytest
 from ruamel.yaml import YAML
 
 from playbooks.kind import Act, Kind
+from playbooks.kinds.account import AccountKind, AccountWanted
 from playbooks.kinds.cron import CronKind, CronWanted
 from playbooks.kinds.database import DatabaseKind, DatabaseWanted
 from playbooks.kinds.file import FileKind, FileWanted
+from playbooks.kinds.firewall import FirewallKind, FirewallWanted, Opening
 from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.link import LinkKind, LinkWanted
+from playbooks.kinds.package import PackageKind, PackageWanted
 from playbooks.kinds.parcel import Packed, ParcelKind, ParcelWanted
+from playbooks.kinds.pgdatabase import PgDatabaseKind, PgDatabaseWanted
 from playbooks.kinds.process import ProcessKind, ProcessWanted
+from playbooks.kinds.role import RoleKind, RoleWanted
+from playbooks.kinds.service import ServiceKind, ServiceWanted
+from playbooks.kinds.site import SiteKind, SiteWanted
+from playbooks.kinds.unit import UnitKind, UnitWanted
 from playbooks.kinds.venv import VenvKind, VenvWanted
 from playbooks.shell import Sh
 
@@ -59,14 +67,30 @@ def venv_wanted(want: Mapping[str, Any]) -> VenvWanted:
     return VenvWanted(want["lock"], python, want.get("build", ""), want.get("wheels", ""), want.get("shared", False))
 
 
+def lists_as_tuples(want: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in want.items()}
+
+
+def firewall_wanted(want: Mapping[str, Any]) -> FirewallWanted:
+    return FirewallWanted(tuple(Opening(**lists_as_tuples(opening)) for opening in want["openings"]))
+
+
 KINDS: Mapping[str, tuple[Kind[Any, Any], Callable[[Mapping[str, Any]], Any]]] = {
+    "account": (AccountKind(), lambda w: AccountWanted(**lists_as_tuples(w))),
     "cron": (CronKind(), lambda w: CronWanted(Sh(w["command"]), w["lock"], w["log"], w["every"])),
     "database": (DatabaseKind(), lambda w: DatabaseWanted(int(w["mode"], 8))),
     "file": (FileKind("salt"), file_wanted),
+    "firewall": (FirewallKind(), firewall_wanted),
     "folder": (FolderKind(), folder_wanted),
     "link": (LinkKind(), lambda w: LinkWanted(**w)),
+    "package": (PackageKind(), lambda w: PackageWanted(**lists_as_tuples(w))),
     "parcel": (ParcelKind(), parcel_wanted),
+    "pgdatabase": (PgDatabaseKind(), lambda w: PgDatabaseWanted(**w)),
     "process": (ProcessKind(), process_wanted),
+    "role": (RoleKind(), lambda w: RoleWanted(**w)),
+    "service": (ServiceKind(), lambda w: ServiceWanted(**w)),
+    "site": (SiteKind(), lambda w: SiteWanted(**w)),
+    "unit": (UnitKind(), lambda w: UnitWanted(**w)),
     "venv": (VenvKind(), venv_wanted),
 }
 
@@ -98,5 +122,6 @@ def test_a_case_is_planned_and_done_as_written(path: Path) -> None:
 
 
 def test_every_kind_has_cases() -> None:
-    kinds = {path.stem for path in (FOLDER.parents[2] / "playbooks" / "kinds").glob("*.py")} - {"__init__", "places"}
+    shared = {"__init__", "places", "postgres", "systemd"}
+    kinds = {path.stem for path in (FOLDER.parents[2] / "playbooks" / "kinds").glob("*.py")} - shared
     assert kinds == set(KINDS) == {path.parts[-3] for path in CASES}
