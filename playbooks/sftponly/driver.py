@@ -1,0 +1,139 @@
+"""The driver of one contract on a host that gives SFTP and a control panel only; see `crm.driver.Driver`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from crm.driver import Progress, Status
+from crm.errors import HostError, Refused
+from crm.plan import Plan, Release, Want
+from crm.recipe import Recipe
+from playbooks.host import Host
+from playbooks.sftponly.installer import Installer, sweep
+from playbooks.sftponly.lock import Lease, hold
+from playbooks.sftponly.place import look, web_folders
+from playbooks.sftponly.sftp import Files
+from playbooks.sftponly.status import status_of
+from playbooks.sftponly.steps import LOG, refusal
+from playbooks.sftponly.survey import plan_of, survey
+from playbooks.sftponly.work import Ground, SftpWork, Spot, torn
+from playbooks.terminal import safe_line
+
+_DENY = b"""\
+<IfModule mod_authz_core.c>
+Require all denied
+</IfModule>
+<IfModule !mod_authz_core.c>
+Deny from all
+</IfModule>
+"""
+_LOGS = {"steps": LOG, "journal": "journal"}
+_LOG_BYTES = 64 << 20
+
+
+class SftpDriver:
+    """One open connection to the host of one contract. who: `user@machine`, for those who find the lock held."""
+
+    def __init__(
+        self,
+        host: Host,
+        spot: Spot,
+        *,
+        who: str,
+        progress: Progress,
+        lease: Lease | None = None,
+        patience: float = 30.0,
+    ) -> None:
+        self._host = host
+        self._spot = spot
+        self._layout = spot.layout
+        self._ground = Ground(Files(host), spot, progress, patience)
+        self._who = who
+        self._lease = lease or Lease()
+
+    def refuses(self, recipe: Recipe) -> str | None:
+        """Return why a host without commands cannot carry the recipe, or None."""
+        return refusal(recipe)
+
+    def plan(self, want: Want) -> Plan:
+        """Ask the host about everything, change nothing, and return what differs.
+
+        A page of PHP that may only ask is put there for it, and removed. A switch that was killed half-way is first
+        finished or taken back, since without a document root nothing could be asked.
+        """
+        if torn(self._ground.files, self._layout):
+            with self.lock("finish an interrupted switch"):
+                pass
+        with self._asking() as installer:
+            return plan_of(survey(self._ground.files, installer, self._layout, want, self._spot.server))
+
+    @contextmanager
+    def lock(self, doing: str) -> Iterator[SftpWork]:
+        """Hold the contract's lock on the host; raises LockHeld naming the holder."""
+        files, layout = self._ground.files, self._layout
+        if files.entry(layout.document_root) is None and files.entry(layout.root) is None:
+            look(files, layout)  # it says what is missing
+        files.folder(layout.account, 0o711)
+        if files.entry(f"{layout.account}/.htaccess") is None:
+            files.write(f"{layout.account}/.htaccess", _DENY, 0o644)
+        files.folder(layout.root, 0o711)
+        with hold(self._host, layout, doing, self._who, self._lease) as held:
+            work = SftpWork(self._ground, held)
+            try:
+                work.begin()
+                yield work
+            finally:
+                work.close()
+
+    def status(self, want: Want) -> Status:
+        """Return what runs now."""
+        with self._asking() as installer:
+            return status_of(self._ground, installer, want)
+
+    def serving(self) -> str | None:
+        """Return the id of the release that serves."""
+        return look(self._ground.files, self._layout).serving
+
+    def crossing(self) -> None:
+        """Return nothing: over SFTP alone no schema is changed."""
+
+    def releases(self) -> Sequence[Release]:
+        """Return the releases that have proven themselves and are kept, the one that served last first."""
+        return [kept.manifest.release for kept in look(self._ground.files, self._layout).kept if kept.proven]
+
+    def logs(self, process: str, lines: int) -> Iterator[str]:
+        """Yield the last lines of what the steps answered, or of the journal, made safe for a terminal."""
+        if process not in _LOGS:
+            raise Refused(
+                f"{self._layout.contract} has no process {process!r}: the host's own web server runs it",
+                f"crmhost keeps: {', '.join(_LOGS)}; the web server's logs are in the control panel",
+            )
+        raw = self._ground.files.read(self._layout.below(_LOGS[process]), _LOG_BYTES) or b""
+        for line in raw.decode("utf-8", "replace").splitlines()[-lines:]:
+            yield safe_line(line, 4000)
+
+    def exec(self, want: Want, argv: Sequence[str]) -> int:  # noqa: ARG002 - there is nothing to run it with
+        """Raise Refused: no command runs there."""
+        raise Refused(
+            f"{want.contract}: its host gives SFTP alone, so no command can be run there",
+            "Use the control panel, or move the contract to a host that gives SSH.",
+        )
+
+    @contextmanager
+    def _asking(self) -> Iterator[Installer]:
+        """Give a page of PHP that may only ask; first remove those whose time is over."""
+        files, layout = self._ground.files, self._layout
+        installer = Installer(files, self._spot.site, layout, "ask")
+        look(files, layout)  # it says what is missing
+        try:
+            sweep(files, web_folders(files, layout), dead_at=installer.now())
+            yield installer
+        except HostError:
+            if torn(files, layout):
+                raise HostError(
+                    f"{layout.contract}: the site was switched in the moment it was asked", "Run the command again."
+                ) from None
+            raise
+        finally:
+            installer.leave()

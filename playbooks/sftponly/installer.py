@@ -1,0 +1,187 @@
+"""The installer: a page of PHP that is put into the web root for some minutes, and what it is asked for.
+
+Nobody can use it without the token, of which the host gets only the digest. It deletes itself when it is told to, and
+when anybody calls it after its time; what a killed run has left is removed by the next operation.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import posixpath
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, Literal, TypeAlias
+
+from crm.errors import CrmhostError, HostError
+from playbooks.sftponly.layout import INSTALLER, STAGE, Layout, relative
+from playbooks.sftponly.place import web_folders
+from playbooks.sftponly.sftp import Files
+from playbooks.sftponly.web import Answer, Site
+from playbooks.terminal import safe, safe_line
+
+May: TypeAlias = Literal["ask", "work"]
+LIFE = 900
+"""Seconds that an installer works, by the web server's clock."""
+_MARGIN = 120  # seconds before its end at which another one is put there
+_ANSWER = 90.0  # seconds for one answer; the installer itself stops after a few and goes on when asked again
+_HOME = re.compile(r"[./A-Za-z0-9_-]+")
+
+
+class Silent(HostError):
+    """PHP does not answer as it should on this site."""
+
+
+def page(token: str, until: int, may: May, home: str) -> bytes:
+    """Return the text of an installer. home: the contract's folder, relative to the installer's own."""
+    if not _HOME.fullmatch(home):
+        raise HostError(f"{home!r}: a folder on the way has a name that crmhost does not write into a program", "")
+    text = resources.files("playbooks.sftponly.onhost").joinpath("installer.php").read_text(encoding="utf-8")
+    filled = {
+        "@TOKEN_SHA256@": hashlib.sha256(token.encode()).hexdigest(),
+        "@UNTIL@": str(until),
+        "@MAY@": may,
+        "@HOME@": home,
+    }
+    for mark, value in filled.items():
+        text = text.replace(mark, value)
+    return text.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """An installer on the host. folders: where it lies, resolved; until: by the web server's clock."""
+
+    folders: tuple[str, ...]
+    name: str
+    until: int
+    token: str = field(repr=False)
+
+
+class Installer:
+    """One operation's installer: put there when it is first asked, and again when its time is nearly over.
+
+    Raises Silent, with a remedy, when PHP does not run or may not do what is needed.
+    """
+
+    def __init__(
+        self, files: Files, site: Site, layout: Layout, may: May, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._files = files
+        self._site = site
+        self._layout = layout
+        self._may: May = may
+        self._clock = clock
+        self._ahead: float | None = None
+        self._planted: Planted | None = None
+
+    def ask(self, verb: str, **given: object) -> Mapping[str, Any]:
+        """Return the answer to one question; raises HostError with what PHP said when it cannot do it."""
+        planted = self._there()
+        order = base64.b64encode(json.dumps({"verb": verb, **given}).encode()).decode()
+        answer = self._site.post(f"/{planted.name}", {"token": planted.token, "do": order}, _ANSWER)
+        return self._answer(answer, verb)
+
+    def slices(self, verb: str, **given: str) -> Iterator[Mapping[str, Any]]:
+        """Ask until it is done, each time from where it stopped; yield each answer."""
+        at, place, done = 0, None, False
+        while not done:
+            answer = self.ask(verb, at=at, place=place, **given)
+            at, place, done = int_of(answer, "at"), answer.get("place"), answer.get("done") is True
+            yield answer
+
+    def run(self, release: str, script: str, stdin: bytes, timeout: float) -> Answer:
+        """Run a PHP file of a release, with these bytes as the request's body, and return what it printed."""
+        planted = self._there()
+        headers = {
+            "X-Crmhost-Token": planted.token,
+            "X-Crmhost-Release": f"releases/{release}",
+            "X-Crmhost-Script": script,
+        }
+        return self._site.send(f"/{planted.name}", stdin, headers, timeout)
+
+    def leave(self) -> None:
+        """Let it delete itself, and make sure over SFTP."""
+        planted, self._planted = self._planted, None
+        if planted is not None:
+            for folder in planted.folders:
+                self._files.drop(f"{folder}/{planted.name}")
+
+    def now(self) -> int:
+        """Return the web server's time, in seconds since 1970; ours where it does not say."""
+        if self._ahead is None:
+            seen = self._site.get("/", 30.0)
+            self._ahead = 0.0 if seen.clock is None else seen.clock - self._clock()
+        return int(self._clock() + self._ahead)
+
+    def _there(self) -> Planted:
+        now = self.now()
+        if self._planted is not None and self._planted.until - now > _MARGIN:
+            return self._planted
+        self.leave()
+        self._planted = self._plant(now + LIFE)
+        return self._planted
+
+    def _plant(self, until: int) -> Planted:
+        known = self._files.entry(self._layout.root) is not None
+        home = self._files.resolved(self._layout.root if known else self._layout.base)
+        folders = web_folders(self._files, self._layout)
+        token = secrets.token_hex(32)
+        name = f"crmhost-{self._may}-{until:08x}-{secrets.token_hex(8)}.php"
+        planted = Planted(folders, name, until, token)
+        for folder in folders:
+            # Read by PHP, which may run as another account; it holds no secret, and no token.
+            text = page(token, until, self._may, relative(home, folder))
+            self._files.write(f"{folder}/{name}", text, 0o644)
+        return planted
+
+    def _answer(self, answer: Answer, verb: str) -> Mapping[str, Any]:
+        try:
+            raw = json.loads(answer.text) if answer.status == 200 else None
+        except ValueError:
+            raw = None
+        if not isinstance(raw, dict) or "ok" not in raw:
+            raise Silent(
+                f"{self._site.url}: the page of PHP that crmhost put into {self._layout.document_root} answered"
+                f" {safe_line(str(answer), 200)!r}",
+                "Check that target.document-root is the folder which the control panel serves at this URL, that PHP"
+                " runs there, and that no rule forbids it (.htaccess, a firewall for web applications).",
+            )
+        if raw["ok"] is not True:
+            raise HostError(f"{verb} on the host: {safe(str(raw.get('why')), 600)}", "Nothing more was done.")
+        return raw
+
+
+def sweep(files: Files, folders: tuple[str, ...], *, dead_at: int | None = None) -> tuple[str, ...]:
+    """Remove what killed runs left in the folders and return the names: installers and links to secret staging paths.
+
+    dead_at: only installers whose time is over then (seconds, by the web server's clock), since others are at work.
+    """
+    gone = []
+    for folder in folders:
+        for entry in files.list(folder):
+            installer = INSTALLER.fullmatch(entry.name)
+            left = entry.name.startswith(STAGE) and entry.kind == "link"
+            if installer is not None and dead_at is not None:
+                left = int(installer[2], 16) < dead_at
+            elif installer is not None:
+                left = True
+            elif dead_at is not None:
+                left = False
+            if left:
+                files.drop(posixpath.join(folder, entry.name))
+                gone.append(entry.name)
+    return tuple(gone)
+
+
+def int_of(answer: Mapping[str, Any], name: str) -> int:
+    """Return a number of an answer; raises CrmhostError where it is none."""
+    value = answer.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise CrmhostError(f"the host answered {safe_line(str(value))!r} for {name}", "Run the command again.")
+    return value

@@ -1,0 +1,571 @@
+<?php
+// crmhost puts this file here for some minutes: whoever has its token can let it unpack, compare and ask the database.
+// Without the token it does nothing, and says nothing. It may be deleted at any time.
+
+const TOKEN_SHA256 = '@TOKEN_SHA256@';
+const UNTIL = @UNTIL@;
+const MAY = '@MAY@';
+const HOME = '@HOME@';
+const SLICE = 5.0;
+const CHUNK = 1048576;
+
+@ini_set('display_errors', '0');
+error_reporting(E_ALL);
+set_error_handler(function ($level, $text) {
+    if (error_reporting() & $level) {
+        throw new RuntimeException($text);
+    }
+    return true;
+});
+
+function silence($status)
+{
+    http_response_code($status);
+    exit;
+}
+
+class No extends Exception
+{
+}
+
+function over_tls()
+{
+    $forwarded = isset($_SERVER['HTTP_X_FORWARDED_PROTO']) ? $_SERVER['HTTP_X_FORWARDED_PROTO'] : '';
+    return (!empty($_SERVER['HTTPS']) && strtolower($_SERVER['HTTPS']) !== 'off') || $forwarded === 'https';
+}
+
+if ($_SERVER['REQUEST_METHOD'] !== 'POST' || !over_tls()) {
+    silence(404);
+}
+if (time() > UNTIL) {
+    @unlink(__FILE__);
+    silence(404);
+}
+function header_of($name)
+{
+    return isset($_SERVER[$name]) && is_string($_SERVER[$name]) ? $_SERVER[$name] : '';
+}
+
+$script = header_of('HTTP_X_CRMHOST_SCRIPT');
+$token = isset($_POST['token']) && is_string($_POST['token']) ? $_POST['token'] : header_of('HTTP_X_CRMHOST_TOKEN');
+if (!hash_equals(TOKEN_SHA256, hash('sha256', $token))) {
+    silence(404);
+}
+if ($script === '' && (!isset($_POST['do']) || !is_string($_POST['do']))) {
+    silence(404);
+}
+
+// A path of ours: plain names alone, below HOME, with no link on the way to it.
+function within($path)
+{
+    if (!is_string($path) || !preg_match('#^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)*$#D', $path)) {
+        throw new No('not a path of ours');
+    }
+    if (preg_match('#(^|/)\.\.?(/|$)#', $path)) {
+        throw new No('not a path of ours');
+    }
+    $full = home();
+    foreach (explode('/', $path) as $name) {
+        $full .= '/' . $name;
+        if (is_link($full)) {
+            throw new No('a link is in the way: ' . $path);
+        }
+    }
+    return $full;
+}
+
+function home()
+{
+    $home = realpath(__DIR__ . '/' . HOME);
+    if ($home === false) {
+        throw new No('PHP cannot reach the folder of crmhost (open_basedir: ' . ini_get('open_basedir') . ')');
+    }
+    return $home;
+}
+
+// A file of a tree: what the archive may hold, and nothing else.
+function member($path)
+{
+    if (!is_string($path) || strlen($path) > 1000 || !preg_match('#^[\x20-\x7e]+$#D', $path)) {
+        throw new No('a name in the archive is not allowed');
+    }
+    foreach (explode('/', $path) as $name) {
+        if ($name === '' || $name === '.' || $name === '..' || $name[0] === '-' || strpbrk($name, "\\\"'`:*?<>|")) {
+            throw new No('a name in the archive is not allowed');
+        }
+    }
+    return $path;
+}
+
+function folder($path)
+{
+    if (is_link($path)) {
+        throw new No('a link is in the way');
+    }
+    if (!is_dir($path) && !@mkdir($path, 0755, true) && !is_dir($path)) {
+        throw new No('cannot make a folder');
+    }
+}
+
+class Slice
+{
+    public $until;
+    public function __construct()
+    {
+        $limit = (int) ini_get('max_execution_time');
+        $this->until = microtime(true) + ($limit > 0 ? min(SLICE, $limit / 3) : SLICE);
+    }
+    public function over()
+    {
+        return microtime(true) > $this->until;
+    }
+}
+
+// ---- what PHP and the folder are like
+
+function look($given)
+{
+    $probe = home() . '/probe-' . bin2hex(random_bytes(8));
+    $made = @file_put_contents($probe, 'x');
+    $same = $made !== false && fileowner($probe) === fileowner(__FILE__);
+    if ($made !== false) {
+        unlink($probe);
+    }
+    $free = function_exists('disk_free_space') ? @disk_free_space(home()) : false;
+    return [
+        'php' => PHP_VERSION,
+        'home' => home(),
+        'writes' => $made !== false,
+        'same_account' => $same,
+        'lacks' => array_values(array_filter(
+            $given['extensions'],
+            function ($name) {
+                return !extension_loaded($name);
+            }
+        )),
+        'seconds' => (int) ini_get('max_execution_time'),
+        'free' => $free === false ? null : (int) $free,
+    ];
+}
+
+function digest($given)
+{
+    $path = within($given['file']);
+    clearstatcache();
+    if (!is_file($path)) {
+        return ['size' => 0, 'sha256' => hash('sha256', '')];
+    }
+    return ['size' => filesize($path), 'sha256' => hash_file('sha256', $path)];
+}
+
+// ---- the list of a tree: lines of `SHA-256 SIZE PATH`, sorted by path as bytes
+
+function read_list($path)
+{
+    $list = [];
+    foreach (explode("\n", rtrim(file_get_contents($path), "\n")) as $line) {
+        $part = explode(' ', $line, 3);
+        if (count($part) === 3) {
+            $list[$part[2]] = [$part[0], (int) $part[1]];
+        }
+    }
+    return $list;
+}
+
+function list_text($list)
+{
+    ksort($list, SORT_STRING);
+    $text = '';
+    foreach ($list as $path => $one) {
+        $text .= $one[0] . ' ' . $one[1] . ' ' . $path . "\n";
+    }
+    return $text;
+}
+
+function is_so($path, $one)
+{
+    return !is_link($path) && is_file($path) && filesize($path) === $one[1] && hash_file('sha256', $path) === $one[0];
+}
+
+// Compares a tree with its list, from the given entry on.
+function check($given)
+{
+    $slice = new Slice();
+    $tree = within($given['tree']);
+    $text = file_get_contents(within($given['list']));
+    $list = read_list(within($given['list']));
+    $paths = array_map('strval', array_keys($list));
+    $differs = [];
+    $at = (int) $given['at'];
+    clearstatcache();
+    for (; $at < count($paths) && !$slice->over() && count($differs) < 200; $at++) {
+        $path = $tree . '/' . member($paths[$at]);
+        if (!is_so($path, $list[$paths[$at]])) {
+            $differs[] = [$paths[$at], file_exists($path) || is_link($path) ? 'altered' : 'missing'];
+        }
+    }
+    return [
+        'at' => $at, 'done' => $at >= count($paths), 'differs' => $differs,
+        'files' => count($paths), 'sha256' => hash('sha256', $text),
+    ];
+}
+
+// ---- a pack: `crmhost1`, then pieces of gzip, each after its length (4 bytes); the first piece says what is to be done
+
+class Pack
+{
+    private $file;
+    public $head;
+    private $piece = '';
+    private $start;
+    private $used = 0;
+    public function __construct($path)
+    {
+        $this->file = fopen($path, 'rb');
+        if (fread($this->file, 8) !== 'crmhost1') {
+            throw new No('not a pack');
+        }
+        $this->next();
+        $this->head = json_decode($this->piece, true);
+        if (!is_array($this->head) || $this->head['version'] !== 1) {
+            throw new No('a pack of another version');
+        }
+        $this->piece = '';
+    }
+    public function seek($place)
+    {
+        if ($place !== null) {
+            fseek($this->file, (int) $place[0]);
+            $this->next();
+            $this->used = (int) $place[1];
+        }
+    }
+    public function place()
+    {
+        return $this->piece === '' ? null : [$this->start, $this->used];
+    }
+    private function next()
+    {
+        $this->start = ftell($this->file);
+        $size = unpack('N', $this->exactly(4))[1];
+        if ($size < 1 || $size > 64 * CHUNK) {
+            throw new No('a torn pack');
+        }
+        $piece = gzdecode($this->exactly($size), 64 * CHUNK);
+        if ($piece === false) {
+            throw new No('a torn pack');
+        }
+        $this->piece = $piece;
+        $this->used = 0;
+    }
+    private function exactly($size)
+    {
+        $data = '';
+        while (strlen($data) < $size) {
+            $more = fread($this->file, $size - strlen($data));
+            if ($more === false || $more === '') {
+                throw new No('a torn pack');
+            }
+            $data .= $more;
+        }
+        return $data;
+    }
+    // Write the next bytes to a file, and return their SHA-256.
+    public function copy($size, $path)
+    {
+        $out = fopen($path, 'xb');
+        $hash = hash_init('sha256');
+        while ($size > 0) {
+            if ($this->used >= strlen($this->piece)) {
+                $this->next();
+            }
+            $data = substr($this->piece, $this->used, $size);
+            if (fwrite($out, $data) !== strlen($data)) {
+                throw new No('the disk is full, or its quota is used up');
+            }
+            hash_update($hash, $data);
+            $this->used += strlen($data);
+            $size -= strlen($data);
+        }
+        if (!fclose($out)) {
+            throw new No('the disk is full, or its quota is used up');
+        }
+        return hash_final($hash);
+    }
+}
+
+// The list of what the tree becomes: that of the base, less what goes, with what comes.
+function become($head)
+{
+    $list = [];
+    if ($head['base'] !== null) {
+        $text = file_get_contents(within($head['base']['list']));
+        if (!hash_equals($head['base']['sha256'], hash('sha256', $text))) {
+            throw new No('the list of the release to start from is another one');
+        }
+        $list = read_list(within($head['base']['list']));
+    }
+    foreach ($head['gone'] as $path) {
+        unset($list[$path]);
+    }
+    foreach ($head['files'] as $one) {
+        $list[$one[0]] = [$one[1], $one[2]];
+    }
+    $bytes = 0;
+    foreach ($list as $path => $one) {
+        member((string) $path);
+        $bytes += $one[1];
+    }
+    if (count($list) > 200000 || $bytes > 4294967296) {
+        throw new No('the archive is too large');
+    }
+    ksort($list, SORT_STRING);
+    if (!hash_equals($head['sha256'], hash('sha256', list_text($list)))) {
+        throw new No('the list of files does not come out as it should');
+    }
+    return $list;
+}
+
+// Makes a whole tree from a pack and the base's files; goes on where it stopped. Idempotent.
+function unpack_tree($given)
+{
+    $slice = new Slice();
+    $pack = new Pack(within($given['pack']));
+    $into = within($given['into']);
+    $list = become($pack->head);
+    $base = $pack->head['base'] === null ? null : within($pack->head['base']['tree']);
+    $sent = [];
+    foreach ($pack->head['files'] as $one) {
+        $sent[$one[0]] = true;
+    }
+    $pack->seek($given['place']);
+    folder($into);
+    $at = (int) $given['at'];
+    $paths = array_map('strval', array_keys($list));
+    for (; $at < count($paths) && !$slice->over(); $at++) {
+        $path = $paths[$at];
+        $target = $into . '/' . $path;
+        folder(dirname($target));
+        @unlink($target);
+        if (isset($sent[$path])) {
+            if ($pack->copy($list[$path][1], $target) !== $list[$path][0]) {
+                throw new No('a torn pack');
+            }
+        } elseif (!@copy($base . '/' . $path, $target) || !is_so($target, $list[$path])) {
+            throw new No('altered on the host: ' . $path);
+        }
+        @chmod($target, 0644);
+    }
+    $done = $at >= count($paths);
+    if ($done) {
+        put(within($given['list']), list_text($list));
+    }
+    return ['at' => $at, 'place' => $pack->place(), 'done' => $done, 'files' => count($paths)];
+}
+
+function put($path, $text)
+{
+    $new = $path . '.new';
+    if (file_put_contents($new, $text) !== strlen($text)) {
+        throw new No('the disk is full, or its quota is used up');
+    }
+    rename($new, $path);
+}
+
+// Writes files of a tree anew, each after what was found there has been kept aside.
+function mend($given)
+{
+    $pack = new Pack(within($given['pack']));
+    $tree = within($given['tree']);
+    $aside = within($given['aside']);
+    $kept = [];
+    $pack->seek(null);
+    foreach ($pack->head['files'] as $one) {
+        $path = member($one[0]);
+        $target = $tree . '/' . $path;
+        folder(dirname($target));
+        if (strpos(realpath(dirname($target)) . '/', realpath($tree) . '/') !== 0) {
+            throw new No('a link is in the way');
+        }
+        $new = dirname($target) . '/.crmhost-' . bin2hex(random_bytes(8));
+        if ($pack->copy($one[2], $new) !== $one[1]) {
+            @unlink($new);
+            throw new No('a torn pack');
+        }
+        @chmod($new, 0644);
+        if ((file_exists($target) || is_link($target)) && !is_so($target, [$one[1], $one[2]])) {
+            folder(dirname($aside . '/' . $path));
+            if (is_link($target) || is_dir($target)) {
+                rename($target, $aside . '/' . $path);
+            } else {
+                copy($target, $aside . '/' . $path);
+                @chmod($aside . '/' . $path, 0600);
+            }
+            $kept[] = $path;
+        }
+        rename($new, $target);
+    }
+    return ['kept' => $kept, 'done' => true];
+}
+
+// Removes a folder of ours, in slices; never through a link.
+function remove($given)
+{
+    $slice = new Slice();
+    $path = within($given['path']);
+    return ['at' => 0, 'done' => gone($path, $slice)];
+}
+
+function gone($path, $slice)
+{
+    if (is_link($path) || is_file($path)) {
+        unlink($path);
+        return true;
+    }
+    if (!is_dir($path)) {
+        return true;
+    }
+    @chmod($path, 0755);
+    foreach (scandir($path) as $name) {
+        if ($name !== '.' && $name !== '..') {
+            if (!gone($path . '/' . $name, $slice)) {
+                return false;
+            }
+        }
+        if ($slice->over()) {
+            return false;
+        }
+    }
+    return rmdir($path);
+}
+
+// ---- the customer's database, with the password that came with the question
+
+function database($given)
+{
+    $at = 'mysql:host=' . $given['host'] . ';port=' . $given['port'] . ';dbname=' . $given['name'];
+    return new PDO($at . ';charset=utf8mb4', $given['user'], $given['password'], [
+        PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION,
+        PDO::ATTR_TIMEOUT => 10,
+    ]);
+}
+
+function records($given)
+{
+    $db = database($given['database']);
+    $tables = $db->query('show tables')->fetchAll(PDO::FETCH_COLUMN);
+    $answer = ['steps' => new stdClass(), 'schema' => null, 'error' => null];
+    $answer['others'] = count(array_diff($tables, ['crmhost_steps', 'crmhost_schema']));
+    if (in_array('crmhost_steps', $tables, true)) {
+        foreach ($db->query('select name, state, made_by, at from crmhost_steps')->fetchAll(PDO::FETCH_NUM) as $row) {
+            $answer['steps']->{$row[0]} = [$row[1], $row[2], $row[3]];
+        }
+    }
+    if (in_array('crmhost_schema', $tables, true)) {
+        $row = $db->query('select recipe, version, needs from crmhost_schema')->fetch(PDO::FETCH_NUM);
+        $answer['schema'] = $row === false ? null : $row;
+    }
+    return $answer;
+}
+
+function tables_of_ours($db)
+{
+    $db->exec('create table if not exists crmhost_steps (name varchar(180) primary key, state varchar(16) not null,'
+        . ' made_by varchar(180) not null, at varchar(32) not null) engine=InnoDB character set ascii');
+    $db->exec('create table if not exists crmhost_schema (one int primary key, recipe varchar(180) not null,'
+        . ' version varchar(180) not null, needs varchar(180) not null, at varchar(32) not null)'
+        . ' engine=InnoDB character set ascii');
+}
+
+function mark($given)
+{
+    $db = database($given['database']);
+    tables_of_ours($db);
+    $now = gmdate('Y-m-d\TH:i:s\Z');
+    list($recipe, $version, $schema) = $given['schema'];
+    $db->prepare('insert ignore into crmhost_schema values (1, ?, ?, ?, ?)')->execute([$recipe, $version, $schema, $now]);
+    $db->prepare('replace into crmhost_steps values (?, ?, ?, ?)')
+        ->execute([$given['name'], $given['state'], $given['release'], $now]);
+    return [];
+}
+
+function forget($given)
+{
+    $db = database($given['database']);
+    tables_of_ours($db);
+    $db->prepare('delete from crmhost_steps where name like ?')->execute(['%@' . $given['release']]);
+    return [];
+}
+
+function value($given)
+{
+    $row = database($given['database'])->query($given['query'])->fetch(PDO::FETCH_NUM);
+    return ['value' => $row === false ? '' : substr((string) $row[0], 0, 65536)];
+}
+
+// Drops every table and view; the database itself is the host's.
+function clear($given)
+{
+    $db = database($given['database']);
+    $db->exec('set foreign_key_checks = 0');
+    foreach ($db->query('show full tables')->fetchAll(PDO::FETCH_NUM) as $row) {
+        $what = $row[1] === 'VIEW' ? 'view' : 'table';
+        $db->exec('drop ' . $what . ' if exists `' . str_replace('`', '``', $row[0]) . '`');
+    }
+    return ['left' => count($db->query('show tables')->fetchAll())];
+}
+
+// After a switch: let this PHP look at links and files anew.
+function fresh($given)
+{
+    clearstatcache(true);
+    return ['code' => function_exists('opcache_reset') ? (bool) @opcache_reset() : false];
+}
+
+function bye($given)
+{
+    return ['gone' => @unlink(__FILE__)];
+}
+
+// A PHP file of a release, run as the recipe says, with the request's body as its standard input.
+if ($script !== '') {
+    try {
+        $release = within(header_of('HTTP_X_CRMHOST_RELEASE'));
+        $script = within(header_of('HTTP_X_CRMHOST_RELEASE') . '/' . $script);
+        if (!is_file($script)) {
+            throw new No('no such file');
+        }
+    } catch (Throwable $no) {
+        http_response_code(400);
+        exit('crmhost: ' . $no->getMessage());
+    }
+    restore_error_handler();
+    @ini_set('display_errors', '1');
+    header('Content-Type: text/plain; charset=utf-8');
+    chdir($release);
+    unset($no, $release, $token);
+    require $script;
+    exit;
+}
+
+$asks = ['look', 'digest', 'check', 'records', 'value', 'fresh', 'bye'];
+$works = ['unpack_tree', 'mend', 'remove', 'mark', 'forget', 'clear'];
+ob_start();
+try {
+    $order = json_decode(base64_decode($_POST['do'], true), true);
+    $verb = is_array($order) && isset($order['verb']) ? $order['verb'] : '';
+    if (!in_array($verb, MAY === 'work' ? array_merge($asks, $works) : $asks, true)) {
+        throw new No('this installer may not do that');
+    }
+    $answer = ['ok' => true] + $verb($order);
+} catch (No $no) {
+    $answer = ['ok' => false, 'why' => $no->getMessage()];
+} catch (PDOException $no) {
+    $answer = ['ok' => false, 'why' => 'the database said: ' . $no->getMessage()];
+} catch (Throwable $no) {
+    $answer = ['ok' => false, 'why' => get_class($no) . ': ' . $no->getMessage()];
+}
+ob_end_clean();
+header('Content-Type: application/json');
+header('Cache-Control: no-store');
+echo json_encode($answer, JSON_INVALID_UTF8_SUBSTITUTE | JSON_UNESCAPED_SLASHES);

@@ -1,0 +1,116 @@
+"""What lies on the host of a contract, as SFTP lists it: releases, who serves, and what the document root is."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from crm.errors import HostError, Refused
+from playbooks.sftponly.layout import INSTALLER, STAGE, Layout
+from playbooks.sftponly.release import Kept, decode
+from playbooks.sftponly.sftp import Files
+from playbooks.terminal import safe_line
+
+HARMLESS = frozenset(("index.html", "index.htm", "favicon.ico", "robots.txt", "cgi-bin", ".well-known"))
+"""What a control panel puts into a new document root; anything else is somebody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The document root. link: where it leads, as written; None: it is a folder. foreign: what is not a panel's own."""
+
+    link: str | None
+    foreign: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What was seen. kept: the releases that are whole, newest proof first; torn: folders that are none.
+
+    known: there is a folder of this contract. serving: the id of the release that `current` names.
+    """
+
+    root: Root
+    known: bool
+    serving: str | None
+    kept: tuple[Kept, ...]
+    torn: tuple[str, ...]
+
+    def find(self, release_id: str | None) -> Kept | None:
+        """Return the kept release of that name."""
+        return next((kept for kept in self.kept if kept.id == release_id), None)
+
+    def before(self, release_id: str) -> Kept | None:
+        """Return the proven release that served last, other than this one."""
+        return next((kept for kept in self.kept if kept.id != release_id and kept.proven), None)
+
+
+def look(files: Files, layout: Layout) -> Place:
+    """Return what lies there; raises HostError or Refused for a document root that cannot be used."""
+    kept: list[Kept] = []
+    torn: list[str] = []
+    known = files.entry(layout.root) is not None
+    for entry in files.list(layout.below("releases")) if known else ():
+        path = f"{layout.release(entry.name)}/release.json"
+        raw = files.read(path)
+        proven = files.read(f"{layout.release(entry.name)}/proven", 100) or b""
+        one = None if raw is None else Kept(decode(raw, path), proven.decode("ascii", "replace").strip())
+        if one is not None and one.id == entry.name:
+            kept.append(one)
+        else:
+            torn.append(entry.name)
+    kept.sort(key=lambda one: (one.proven, one.id), reverse=True)
+    current = files.target(layout.current) if known else None
+    serving = None if current is None else posixpath.basename(current)
+    return Place(_root(files, layout), known, serving, tuple(kept), tuple(torn))
+
+
+def check_root(layout: Layout, root: Root, web_root: str) -> None:
+    """Raise Refused for a document root that leads elsewhere, or in which somebody's files lie. Pure."""
+    if root.link is not None and not root.link.startswith(f"{layout.served('')}"):
+        raise Refused(
+            f"target.document-root: {layout.document_root} is a link to {safe_line(root.link)}, which crmhost did not"
+            " make",
+            "Name another folder, or remove the link over SFTP; nothing was done.",
+        )
+    if root.foreign:
+        shown = ", ".join(safe_line(name, 60) for name in root.foreign[:5])
+        raise Refused(
+            f"target.document-root: {layout.document_root} holds {len(root.foreign)} files or folders that crmhost did"
+            f" not put there: {shown}",
+            "It becomes a link to the release that serves, so it must be empty but for the control panel's first page."
+            f" Move them away, or name another folder. Nothing was done. ({layout.served(web_root)})",
+        )
+
+
+def _root(files: Files, layout: Layout) -> Root:
+    path = layout.document_root
+    entry = files.entry(path)
+    if entry is None:
+        raise HostError(
+            f"target.document-root: SFTP finds no {path}",
+            "Write it as an SFTP client shows it, and let the control panel serve it at the contract's URL.",
+        )
+    if entry.kind == "link":
+        return Root(files.target(path), ())
+    if entry.kind != "folder":
+        raise HostError(f"target.document-root: {path} is a {entry.kind}, not a folder", "Name the folder.")
+    names = [one.name for one in files.list(path)]
+    ours = [name for name in names if INSTALLER.fullmatch(name) or name.startswith(STAGE)]
+    return Root(None, tuple(name for name in names if name not in HARMLESS and name not in ours))
+
+
+def web_folders(files: Files, layout: Layout) -> tuple[str, ...]:
+    """Return the folders that PHP may take for the document root, resolved: what it is now first.
+
+    PHP remembers for two minutes, in each of its processes, where a link led; so a page that must be found is put into
+    the trees of all kept releases, and what killed runs have left is looked for there.
+    """
+    found = [layout.document_root, layout.found]
+    for entry in files.list(layout.below("releases")):
+        raw = files.read(f"{layout.release(entry.name)}/release.json")
+        if raw is not None:
+            served = decode(raw, entry.name).web_root
+            found.append(posixpath.normpath(f"{layout.release(entry.name)}/app/{served}"))
+    there = [path for path in found if files.entry(path) is not None]
+    return tuple(dict.fromkeys(files.resolved(path) for path in there))

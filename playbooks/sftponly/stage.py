@@ -1,0 +1,189 @@
+"""Bringing a release to the host: one upload, unpacked there by the installer; then its own few files and links."""
+
+from __future__ import annotations
+
+import posixpath
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from crm.driver import Archives
+from crm.errors import HostError
+from crm.plan import Release, Want
+from playbooks.sftponly.installer import Installer, int_of
+from playbooks.sftponly.layout import Layout
+from playbooks.sftponly.pack import Base, Pack, make
+from playbooks.sftponly.place import Place
+from playbooks.sftponly.release import DATABASE, Kept, Manifest, archive_of, encode
+from playbooks.sftponly.sftp import Files
+from playbooks.sftponly.survey import Drift, Survey, Wanted, link_to
+from playbooks.sftponly.tree import Delta, Listing, Member, Tree, delta, parse
+
+LIST_BYTES = 64 << 20
+_BATCH_FILES, _BATCH_BYTES = 200, 8 << 20
+"""How much one request mends, so that it ends in time."""
+
+
+class Say(Protocol):
+    """Tells people, and the journal on the host, what is done."""
+
+    def __call__(self, subject: str, state: str, detail: str = "") -> None:
+        """Tell one thing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stager:
+    """Writes to the host, under the lock. confirm: raises LockHeld when the lock is not ours any more."""
+
+    files: Files
+    installer: Installer
+    layout: Layout
+    archives: Archives
+    say: Say
+    confirm: Callable[[], None]
+
+    def tree(self, want: Want, place: Place, release: Release) -> str:
+        """Bring the tree of a release to the host, from what is kept there and what is sent; return its digest."""
+        folder = f"releases/{release.id}"
+        if release.id in place.torn:
+            self.remove(folder)
+        with self._opened(want) as tree, tempfile.TemporaryFile() as file:
+            base, has = self._base(place)
+            altered = [one.path for one in self._drift(base)]
+            changes = delta(tree.listing, has, altered)
+            pack = make(tree, tree.listing, changes, base, file)
+            self.say("upload", "begin", f"{len(changes.files)} of {len(tree.listing.members)} files, {pack.size} bytes")
+            self._send(pack)
+            self.say("upload", "done")
+            self.confirm()
+            self.say("unpack", "begin")
+            given = {"pack": pack.name, "into": f"{folder}/app", "list": f"{folder}/list"}
+            for _ in self.installer.slices("unpack_tree", **given):
+                self.confirm()
+            self.say("unpack", "done")
+            self.files.drop(self.layout.below(pack.name))
+            return tree.listing.sha256
+
+    def mend(self, want: Want, release: Release, drift: Sequence[Drift]) -> None:
+        """Write altered and missing files of a release anew; what is there is first kept aside."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.installer.now()))
+        aside = f"kept/{stamp}-{release.id}"
+        with self._opened(want) as tree:
+            self.say("mend", "begin", f"{len(drift)} files; what was there is kept in {self.layout.below(aside)}")
+            self.files.folder(self.layout.below(aside))
+            members = [tree.listing.members[one.path] for one in drift if one.path in tree.listing.members]
+            for batch in batches(members):
+                with tempfile.TemporaryFile() as file:
+                    pack = make(tree, tree.listing, Delta(batch, (), None), None, file)
+                    self._send(pack)
+                    self.confirm()
+                    self.installer.ask("mend", pack=pack.name, tree=f"releases/{release.id}/app", aside=aside)
+                    self.files.drop(self.layout.below(pack.name))
+            self.say("mend", "done")
+
+    def own(self, seen: Survey, tree: str) -> None:
+        """Put the folders, the links and the configuration of a release in their places, its manifest last."""
+        release = self.layout.release(seen.release.id)
+        self.say("configuration", "begin")
+        for name in seen.folders:
+            self.files.folder(self.layout.below(f"data/{name}"), 0o755)
+        for path in seen.links:
+            self._link(f"{release}/app/{path}", link_to(path, seen.want.recipe.kept[path]))
+        for one, _ in seen.wrong:
+            self.put(seen.release, one)
+        recipe = seen.want.recipe
+        manifest = Manifest(seen.release, seen.artifact, tree, recipe.web_root, dict(recipe.kept))
+        found = seen.place.find(seen.release.id)
+        if found is None or found.manifest != manifest:
+            self.files.write(f"{release}/release.json", encode(manifest))
+        self.say("configuration", "done")
+
+    def put(self, release: Release, one: Wanted) -> None:
+        """Write one file of a release's configuration, 0600 or as the recipe says before its first byte."""
+        path = f"{self.layout.release(release.id)}/{one.path}"
+        self.files.folder(posixpath.dirname(path), 0o755)
+        self.files.write(path, one.content, one.mode)
+
+    def remove(self, path: str) -> None:
+        """Remove a folder below the contract's own; PHP does so a thousand times faster than SFTP."""
+        for _ in self.installer.slices("remove", path=path):
+            self.confirm()
+
+    def drift(self, kept: Kept) -> tuple[Drift, ...]:
+        """Return the files of a kept release's tree that are not as they were sent."""
+        return self._drift(Base(f"releases/{kept.id}/app", f"releases/{kept.id}/list"))
+
+    @contextmanager
+    def _opened(self, want: Want) -> Iterator[Tree]:
+        replaced = [
+            file.path.removeprefix("app/") for file in want.recipe.files_with(DATABASE) if file.path.startswith("app/")
+        ]
+        with Tree(self.archives(archive_of(want)), [*want.recipe.kept, *replaced]) as tree:
+            yield tree
+
+    def _base(self, place: Place) -> tuple[Base | None, Listing | None]:
+        kept = place.find(place.serving) or next(iter(place.kept), None)
+        if kept is None:
+            return None, None
+        path = f"{self.layout.release(kept.id)}/list"
+        raw = self.files.read(path, LIST_BYTES)
+        found = None if raw is None else parse(raw.decode("ascii", "replace"), path)
+        if found is None or found.sha256 != kept.manifest.tree:
+            return None, None
+        return Base(f"releases/{kept.id}/app", f"releases/{kept.id}/list"), found
+
+    def _drift(self, base: Base | None) -> tuple[Drift, ...]:
+        if base is None:
+            return ()
+        answers = self.installer.slices("check", tree=base.tree, list=base.list)
+        return tuple(Drift(str(path), str(state)) for answer in answers for path, state in answer["differs"])
+
+    def _send(self, pack: Pack) -> None:
+        """Upload a pack, from where an upload of the same bytes was cut; raises HostError unless all of it arrived."""
+        path = self.layout.below(pack.name)
+        self.files.folder(posixpath.dirname(path))
+        there = self.files.entry(path)
+        at = 0
+        if there is not None and there.size <= pack.size:
+            seen = self.installer.ask("digest", file=pack.name)
+            if seen.get("sha256") == pack.prefix(int_of(seen, "size")):
+                at = int_of(seen, "size")
+                self.say("upload", "note", f"goes on after {at} bytes")
+        if at < pack.size:
+            self._upload(pack.file, path, at)
+        seen = self.installer.ask("digest", file=pack.name)
+        if (seen.get("size"), seen.get("sha256")) != (pack.size, pack.sha256):
+            self.files.drop(path)
+            raise HostError(
+                f"{path}: of {pack.size} bytes that were sent {seen.get('size')} arrived, or others",
+                "Look at the quota in the control panel, and run the command again.",
+            )
+
+    def _upload(self, source: BinaryIO, path: str, at: int) -> None:
+        for done in self.files.upload(source, path, at):
+            if done % (8 << 20) < (1 << 20):
+                self.say("upload", "note", f"{done >> 20} MiB are there")
+                self.confirm()
+
+    def _link(self, path: str, target: str) -> None:
+        self.files.folder(posixpath.dirname(path), 0o755)
+        entry = self.files.entry(path)
+        if entry is not None and entry.kind == "folder":
+            self.files.drop_folder(path)
+        self.files.link(target, path)
+
+
+def batches(members: Iterable[Member]) -> Iterator[tuple[Member, ...]]:
+    """Return the files in their order, so many at once that no request takes too long. Pure."""
+    batch: list[Member] = []
+    for one in members:
+        if batch and (len(batch) >= _BATCH_FILES or sum(each.size for each in batch) + one.size > _BATCH_BYTES):
+            yield tuple(batch)
+            batch = []
+        batch.append(one)
+    if batch:
+        yield tuple(batch)

@@ -1,0 +1,334 @@
+"""Asking the host about everything that a contract needs there, and what differs: the plan.
+
+SFTP is asked for names, links and the few files of a release's configuration; PHP for the digests of a tree's files and
+for the records in the customer's database. What neither can tell is in the plan's notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from crm.errors import HostError, Refused
+from crm.plan import Action, Change, Plan, Release, Want
+from crm.recipe import Http, Job, Secret
+from crm.release import artifact_digest
+from crm.slots import fill, fill_text, secret_names
+from crm.steps import Due, Records, key, known_by_record, without_release
+from playbooks.sftponly.installer import Installer
+from playbooks.sftponly.layout import ACCOUNT, Layout
+from playbooks.sftponly.place import Place, check_root, look
+from playbooks.sftponly.release import DATABASE, Server, archive_of, release_of, values
+from playbooks.sftponly.sftp import Files
+from playbooks.sftponly.steps import check_schema, database, due, records_of
+from playbooks.terminal import safe_line
+
+NEEDED = ("zlib", "hash", "json", "PDO", "pdo_mysql")
+"""Extensions of PHP that the installer uses itself."""
+_SHOWN = 20
+"""How many altered files a plan names one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file of the release's configuration. content may hold secrets."""
+
+    path: str
+    content: bytes
+    mode: int
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A file of a tree that is not as its list says. state: altered or missing."""
+
+    path: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a contract wants of a host, and what was seen there.
+
+    home: the contract's folder as PHP names it. drift: of the wanted release's tree. links: of `kept` that are missing.
+    wrong: the files of its configuration that differ, with what is there. files: how many digests were compared.
+    """
+
+    want: Want
+    release: Release
+    artifact: str
+    layout: Layout
+    home: str
+    known: Mapping[str, str]
+    place: Place
+    records: Records
+    due: Due
+    drift: tuple[Drift, ...]
+    wrong: tuple[tuple[Wanted, str], ...]
+    links: tuple[str, ...]
+    folders: tuple[str, ...]
+    files: int
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether the wanted release's tree is on the host."""
+        return self.place.find(self.release.id) is not None
+
+    @property
+    def serves(self) -> bool:
+        """Tell whether the wanted release is the one that the document root leads to."""
+        return self.place.serving == self.release.id and self.place.root.link == self.served
+
+    @property
+    def served(self) -> str:
+        """Return where the document root must lead."""
+        return self.layout.served(self.want.recipe.web_root)
+
+    @property
+    def proven(self) -> bool:
+        """Tell whether the wanted release has passed every gate since it was last switched to."""
+        kept = self.place.find(self.release.id)
+        return self.serves and kept is not None and bool(kept.proven)
+
+
+def survey(files: Files, installer: Installer, layout: Layout, want: Want, server: Server) -> Survey:
+    """Ask the host about everything of the contract; changes nothing of it.
+
+    Raises Refused for what cannot be, HostError when the host cannot be asked or holds what makes no sense.
+    """
+    release = release_of(want, server)
+    archive = archive_of(want)
+    db = database(server, want.contract)
+    place = look(files, layout)
+    check_root(layout, place.root, want.recipe.web_root)
+    home = _php(installer, layout, place, archive.php.extensions if archive.php is not None else ())
+    known = values(want, release, home, server)
+    records = records_of(installer.ask("records", database=db), server.name)
+    if place.find(release.id) is None:
+        records = without_release(records, release.id)
+    check_schema(want, release, records, server.name)
+    drift, count = _drift(installer, layout, place, release)
+    return Survey(
+        want=want,
+        release=release,
+        artifact=artifact_digest(archive),
+        layout=layout,
+        home=home,
+        known=known,
+        place=place,
+        records=records,
+        due=due(want, release, records),
+        drift=drift,
+        wrong=_wrong(files, layout, release, configuration(want, known)),
+        links=_links(files, layout, want, release),
+        folders=_folders(files, layout, want),
+        files=count,
+    )
+
+
+def configuration(want: Want, known: Mapping[str, str]) -> tuple[Wanted, ...]:
+    """Return the files of a release's configuration, with their secrets. Pure."""
+    return tuple(
+        Wanted(
+            file.path,
+            fill_text(file.content, known, want.secrets, file.path).encode(),
+            file.mode,
+            secret_names(file.content),
+        )
+        for file in want.recipe.files_with(DATABASE)
+    )
+
+
+def plan_of(seen: Survey) -> Plan:
+    """Return what differs, in the order in which it would be made right. Pure."""
+    ground = (*_tree(seen), *_files(seen), *_rest(seen))
+    later = bool(ground)
+    found = (*ground, *_reset(seen), *_steps(seen, later=later), *_switch(seen))
+    return Plan(
+        contract=seen.want.contract,
+        release=seen.release,
+        serving=seen.place.serving,
+        resources=seen.files + len(seen.want.recipe.files) + len(seen.want.recipe.steps) + 3,
+        changes=(*found, *_gate(seen, later=bool(found))),
+        notes=(*_jobs(seen), *_unasked(seen)),
+    )
+
+
+def folders_of(want: Want) -> tuple[str, ...]:
+    """Return the folders below {data} that a recipe needs. Pure."""
+    return tuple(sorted({*want.recipe.folders, *want.recipe.kept.values()}))
+
+
+def _php(installer: Installer, layout: Layout, place: Place, extensions: Sequence[str]) -> str:
+    """Return the contract's folder as PHP names it; raises Refused where PHP cannot do what is needed."""
+    seen = installer.ask("look", extensions=sorted({*NEEDED, *extensions}))
+    lacks = seen["lacks"]
+    if lacks:
+        raise Refused(
+            f"PHP {safe_line(str(seen['php']), 20)} of this host has not: {safe_line(', '.join(map(str, lacks)))}",
+            "Switch these extensions on in the control panel (often: Select PHP version), and run the command again.",
+        )
+    if not seen["writes"]:
+        raise Refused(
+            f"PHP cannot write to {safe_line(str(seen['home']))}, where SFTP puts {layout.account}",
+            "Let the control panel allow PHP that folder (open_basedir), or run PHP as the account that SFTP logs in"
+            " to; nothing was done.",
+        )
+    if not seen["same_account"]:
+        raise Refused(
+            "PHP runs as another account than SFTP, so neither could change or remove what the other made",
+            "Have the host run PHP as your account (PHP-FPM, suPHP or CGI instead of plain mod_php); nothing was done.",
+        )
+    home = str(seen["home"])
+    return home if place.known else f"{home}/{ACCOUNT}/{layout.contract}"
+
+
+def _drift(installer: Installer, layout: Layout, place: Place, release: Release) -> tuple[tuple[Drift, ...], int]:
+    kept = place.find(release.id)
+    if kept is None:
+        return (), 0
+    found: list[Drift] = []
+    count = 0
+    tree = f"releases/{release.id}"
+    for answer in installer.slices("check", tree=f"{tree}/app", list=f"{tree}/list"):
+        if answer.get("sha256") != kept.manifest.tree:
+            raise HostError(
+                f"{layout.release(release.id)}/list is not the list that was written with the release",
+                "Somebody altered it. Remove that release's folder over SFTP and deploy again: it is sent anew.",
+            )
+        found += [Drift(str(path), str(state)) for path, state in answer["differs"]]
+        count = int(answer["files"])
+    return tuple(found), count
+
+
+def _wrong(files: Files, layout: Layout, release: Release, wanted: Sequence[Wanted]) -> tuple[tuple[Wanted, str], ...]:
+    differ = []
+    for one in wanted:
+        path = f"{layout.release(release.id)}/{one.path}"
+        entry = files.entry(path)
+        if entry is None or entry.kind != "file":
+            differ.append((one, "missing"))
+        elif entry.size != len(one.content) or files.read(path, len(one.content)) != one.content:
+            differ.append((one, "altered"))
+        elif entry.mode != one.mode:
+            differ.append((one, f"mode {entry.mode:o}"))
+    return tuple(differ)
+
+
+def _links(files: Files, layout: Layout, want: Want, release: Release) -> tuple[str, ...]:
+    kept = want.recipe.kept.items()
+    app = f"{layout.release(release.id)}/app"
+    return tuple(path for path, folder in kept if files.target(f"{app}/{path}") != link_to(path, folder))
+
+
+def link_to(path: str, folder: str) -> str:
+    """Return what a link at `path` in a tree says, so that it leads to a folder below {data}. Pure."""
+    return f"{'../' * (path.count('/') + 3)}data/{folder}"
+
+
+def _folders(files: Files, layout: Layout, want: Want) -> tuple[str, ...]:
+    return tuple(name for name in folders_of(want) if files.entry(layout.below(f"data/{name}")) is None)
+
+
+def _tree(seen: Survey) -> tuple[Change, ...]:
+    name = f"tree:releases/{seen.release.id}"
+    if not seen.whole:
+        return (Change(name, "create", "is not on the host"),)
+    shown = tuple(f"{drift.state} on the host: {safe_line(drift.path)}" for drift in seen.drift[:_SHOWN])
+    if not shown:
+        return ()
+    more = (f"and {len(seen.drift) - _SHOWN} more",) if len(seen.drift) > _SHOWN else ()
+    why = f"{len(seen.drift)} files are not as they were sent; what is there is kept in {seen.layout.below('kept')}"
+    return (Change(name, "update", why, (*shown, *more), disrupts="restart" if seen.serves else "no"),)
+
+
+def _files(seen: Survey) -> tuple[Change, ...]:
+    changes = []
+    for one, state in seen.wrong:
+        secrets = (f"with the secrets: {', '.join(one.secrets)}",) if one.secrets else ()
+        why = "is not on the host" if state == "missing" else f"{state} on the host"
+        action: Action = "create" if state == "missing" else "update"
+        name = f"file:releases/{seen.release.id}/{one.path}"
+        changes.append(Change(name, action, why, secrets, disrupts="restart" if seen.serves else "no"))
+    return tuple(changes)
+
+
+def _rest(seen: Survey) -> tuple[Change, ...]:
+    folders = [Change(f"folder:data/{name}", "create", "is not on the host") for name in seen.folders]
+    links = [Change(f"link:releases/{seen.release.id}/app/{path}", "create", "is missing") for path in seen.links]
+    return (*folders, *links)
+
+
+def _reset(seen: Survey) -> tuple[Change, ...]:
+    if seen.due.reset is None:
+        return ()
+    return (Change(f"database:{seen.want.contract}", "replace", seen.due.reset, disrupts="data"),)
+
+
+def _steps(seen: Survey, *, later: bool) -> tuple[Change, ...]:
+    return tuple(
+        Change(
+            f"step:{key(step, seen.release)}",
+            "run",
+            step.summary or f"phase {step.phase}",
+            later=later or not known_by_record(step),
+        )
+        for step in seen.due.steps
+    )
+
+
+def _switch(seen: Survey) -> tuple[Change, ...]:
+    changes = []
+    if seen.place.root.link is None:
+        why = f"becomes a link to what serves; what is there is kept in {seen.layout.found} until destroy"
+        changes.append(Change(f"root:{seen.layout.document_root}", "replace", why))
+    elif seen.place.root.link != seen.served:
+        changes.append(Change(f"root:{seen.layout.document_root}", "update", f"must lead to {seen.served}"))
+    if seen.place.serving != seen.release.id:
+        changes.append(Change("link:current", "switch", f"must lead to {seen.release.id}"))
+    return tuple(changes)
+
+
+def _gate(seen: Survey, *, later: bool) -> tuple[Change, ...]:
+    if seen.proven:
+        return ()
+    why = "it serves, and was never seen at its public URL" if seen.serves else "it was not proven yet"
+    return (Change(f"gate:{seen.release.id}", "run", why, later=later),)
+
+
+def _jobs(seen: Survey) -> tuple[str, ...]:
+    return tuple(
+        f"this host gives no scheduler to crmhost: have the control panel {_job(job, seen)} every {job.every} min"
+        for job in seen.want.recipe.jobs
+    )
+
+
+def _job(job: Job, seen: Survey) -> str:
+    """Return what the control panel must do for a job; a path through the link that every switch moves."""
+    known = {**seen.known, **{name: _steady(seen, seen.known[name]) for name in ("app", "release", "public")}}
+    if job.by_url is not None and isinstance(job.by_url.how, Http):
+        request = job.by_url.how
+        secret = sorted({part.name for text in request.form.values() for part in text if isinstance(part, Secret)})
+        fields = f" with the fields {', '.join(sorted(request.form))}" if request.form else ""
+        held = f" (in them the secrets {', '.join(secret)})" if secret else ""
+        return f"call {request.method} {seen.known['url']}{request.path}{fields}{held}"
+    where = f"job {job.name}"
+    words = " ".join(fill(arg, known, where) for arg in job.run.argv)
+    cwd = known["release"] if job.run.cwd is None else fill(job.run.cwd, known, where)
+    return f"run `cd {cwd} && {words}`"
+
+
+def _steady(seen: Survey, path: str) -> str:
+    return path.replace(f"/releases/{seen.release.id}", "/current", 1)
+
+
+def _unasked(seen: Survey) -> tuple[str, ...]:
+    told = []
+    if seen.want.recipe.jobs:
+        told.append("whether the control panel starts the jobs")
+    if folders_of(seen.want):
+        told.append("what is in the folders below data/")
+    if not seen.whole:
+        told.append("any file's digest, since the release is not there yet")
+    return (f"could not be asked: {'; '.join(told)}",) if told else ()
