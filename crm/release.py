@@ -31,7 +31,7 @@ def artifact_of(recipe: Recipe, version: str, database: Database) -> Artifact:
             raise Refused(
                 f"{recipe.id} {version}: its recipe has no checksum for the archive {url}",
                 f"Fetch it, compare it with what {recipe.title} publishes, and write what sha256sum says of it into"
-                f" crmhost.yaml: archives: {{{pin_name(recipe.id, version)}: {{sha256: …}}}}",
+                f" crmhost.yaml: archives: [{{of: {pin_name(recipe.id, version)}, sha256: …}}]",
             )
         case Archive() as archive:
             return archive
@@ -62,8 +62,8 @@ def pinned(recipe: Recipe, pins: Mapping[str, str]) -> Recipe:
             continue
         if artifact.sha256 not in ("", sha256):
             raise Refused(
-                f"crmhost.yaml: archives.{pin_name(recipe.id, version)}.sha256: found {sha256}, and the recipe says"
-                f" {artifact.sha256}",
+                f"crmhost.yaml: archives: {pin_name(recipe.id, version)}: found the sha256 {sha256},"
+                f" and the recipe says {artifact.sha256}",
                 "Leave it out; if the project has published another archive under the same name, find out why.",
             )
         artifacts[version] = replace(artifact, sha256=sha256)

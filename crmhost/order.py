@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from crm.errors import CrmhostError
 from crmhost.files import write_private
+from crmhost.pins import Pin, plain
 from crmhost.want import Order, order_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from crmhost.fleet import Fleet
     from crmhost.settings import Settings
 
-MADE_BY = ("want.py", "order.py", "settings.py", "cloud.py", "cloudsettings.py")
+MADE_BY = ("want.py", "order.py", "settings.py", "cloud.py", "cloudsettings.py", "pins.py")
 """The modules that decide what an order is: another time of one of these files makes every kept order void."""
 
 
@@ -35,6 +36,7 @@ class Access:
     ssh_config: the SSH configuration that is read, `none`, or None for the user's own.
     sudo_password_file: where the password is that sudo wants on hosts.
     cloud: what holds for all Docker hosts, in the plain form of `crmhost.cloud`; None for another kind of target.
+    archives: what the fleet says of CRMs' archives, see `crmhost.pins`.
     """
 
     key_file: str | None
@@ -42,12 +44,13 @@ class Access:
     cloud: Mapping[str, Any] | None = None
     ssh_config: str | None = None
     sudo_password_file: str | None = None
+    archives: tuple[Pin, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings, cloud: Mapping[str, Any] | None = None) -> Access:
         """Return what a fleet's settings say of it."""
         ssh = settings.ssh
-        return cls(ssh.key, settings.recipients, cloud, ssh.config, ssh.sudo_password_file)
+        return cls(ssh.key, settings.recipients, cloud, ssh.config, ssh.sudo_password_file, plain(settings))
 
 
 def read_order(fleet: Fleet, name: str, now: Micros) -> tuple[Order, Access]:
@@ -86,7 +89,8 @@ def _kept(body: dict[str, Any], digest: str, now: Micros) -> tuple[Order, Access
     if body["digest"] != digest or (body["until"] is not None and body["until"] <= now):
         raise ValueError("another order")
     access, order = body["access"], body["order"]
-    read = Access(**access | {"recipients": tuple(access["recipients"])})
+    pins = tuple((str(of), str(sha256), str(file)) for of, sha256, file in access["archives"])
+    read = Access(**access | {"recipients": tuple(access["recipients"]), "archives": pins})
     return Order(**order | {"jump": tuple(order["jump"])}), read
 
 
@@ -96,9 +100,9 @@ def _read(fleet: Fleet, written: Contract, name: str, now: Micros) -> tuple[Orde
     order = order_of(at(written, now), fleet.shown(fleet.contract_file(name)), now)
     cloud = None
     if order.kind == "cloud":
-        from crmhost.cloud import plain
+        from crmhost.cloud import plain as plain_cloud
 
-        cloud = plain(fleet.settings)
+        cloud = plain_cloud(fleet.settings)
     return order, Access.of(fleet.settings, cloud)
 
 

@@ -21,6 +21,14 @@ def _recipient(value: object) -> str:
     return written
 
 
+def _sha256(value: object) -> str:
+    remedy = "write 64 hex digits, as sha256sum prints them"
+    written = ask_text(value, remedy)
+    if not re.fullmatch(r"[0-9a-f]{64}", written):
+        raise wrong(remedy)
+    return written
+
+
 def _path(value: object) -> str:
     written = ask_text(value, "write a file's path, relative to the fleet or absolute")
     if any(ord(character) < 32 for character in written):
@@ -38,6 +46,9 @@ def _backup_place(value: object) -> str:
 
 Recipient: TypeAlias = Annotated[
     str, PlainValidator(_recipient), WithJsonSchema({"type": "string", "pattern": "^age1"})
+]
+Sha256: TypeAlias = Annotated[
+    str, PlainValidator(_sha256), WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})
 ]
 FilePath: TypeAlias = Annotated[str, PlainValidator(_path), WithJsonSchema({"type": "string"})]
 BackupPlace: TypeAlias = Annotated[str, PlainValidator(_backup_place), WithJsonSchema({"type": "string"})]
@@ -90,6 +101,14 @@ class BillingSystems(Model):
     file: CsvFile | None = Field(None, description="A CSV file")
 
 
+class ArchivePin(Model):
+    """What the fleet knows of a CRM's archive: a checksum that its recipe has not, a copy on a closed network."""
+
+    of: Text = Field(description="The recipe and its version, as in dolibarr-22.0.4")
+    sha256: Sha256 | None = Field(None, description="The archive's SHA-256, where the recipe has none")
+    file: FilePath | None = Field(None, description="A copy of the archive, instead of fetching it")
+
+
 class Settings(Model):
     """The whole of `crmhost.yaml`."""
 
@@ -100,4 +119,5 @@ class Settings(Model):
     serve: Serve = Field(default_factory=Serve, description="How `crmhost serve` runs")
     cloud: Cloud | None = Field(None, description="Docker hosts; needed by contracts with target.kind: cloud")
     backups: Backups = Field(default_factory=Backups, description="Where backups are kept")
+    archives: tuple[ArchivePin, ...] = Field((), description="Checksums and copies of CRMs' archives")
     billing: BillingSystems = Field(default_factory=BillingSystems, description="The billing systems")

@@ -16,11 +16,12 @@ import click
 
 from crm.backup import Backups
 from crm.catalogue import find
-from crm.driver import Driver, Progress
+from crm.driver import Archives, Driver, Progress
 from crm.plan import Want
 from crm.recipe import Recipe
 from crmhost.fleet import Fleet
 from crmhost.order import Access, read_order
+from crmhost.pins import files, known
 from crmhost.reach import Opening
 from crmhost.sequence import Means, Sure, nobody
 from crmhost.vault import Vault, generate_password
@@ -83,7 +84,18 @@ class Wish:
             secrets = {name: vault.ensure(self.order.contract, name) for name in names}
         else:
             secrets = {name: vault.get(self.order.contract, name) or generate_password() for name in names}
-        return make_want(self.order, self.recipe, secrets)
+        return make_want(self.order, self.pinned(), secrets)
+
+    def pinned(self) -> Recipe:
+        """Return the recipe, with the checksums that the fleet has for its archives."""
+        return known(self.recipe, self.access.archives)
+
+    def archives(self) -> Archives:
+        """Return what brings the recipe's archives to this machine, where a driver needs one."""
+        from crmhost.fetch import Shelf
+
+        own = files(self.fleet.folder, self.pinned(), self.access.archives)
+        return Shelf(self.fleet.state / "archives", self.progress, own)
 
     def vault(self) -> Vault:
         """Return the fleet's secrets."""

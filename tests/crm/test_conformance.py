@@ -278,7 +278,7 @@ def test_an_archive_that_nobody_pinned_is_refused_with_what_to_write(recipe: Rec
             continue
         with pytest.raises(Refused) as refused:
             artifact_of(recipe, version, recipe.databases[0])
-        assert f"archives: {{{recipe.id}-{version}: {{sha256: …}}}}" in refused.value.remedy
+        assert f"archives: [{{of: {recipe.id}-{version}, sha256: …}}]" in refused.value.remedy
         known = artifact_of(pinned(recipe, pins(recipe)), version, recipe.databases[0])
         assert known == replace(artifact, sha256=pins(recipe)[f"{recipe.id}-{version}"])
         assert "not run: the project's own archive" in recipe.evidence
