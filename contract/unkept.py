@@ -16,7 +16,7 @@ _PROMISES: tuple[tuple[str, str], ...] = (
     ("licence.users", "it does not count users"),
     ("licence.devices", "it does not count devices"),
     ("licence.regions", "it does not look where users are"),
-    ("data-protection.backup", "it makes backups of Docker hosts alone"),
+    ("data-protection.backup", "it makes backups of Docker hosts and web hosts alone"),
     ("data-protection.encrypt.at-rest", "it does not encrypt storage"),
     ("data-protection.encrypt.in-transit", "it sets up certificates on Docker hosts alone"),
     ("data-protection.access", "it does not manage the hosting company's own access"),
@@ -33,7 +33,7 @@ _PROMISES: tuple[tuple[str, str], ...] = (
     ("billing.payment", "it takes no payments"),
     ("billing.legal-invoice", "it writes no invoices"),
 )
-_KEPT_ON = {"data-protection.backup": {"cloud"}, "data-protection.encrypt.in-transit": {"cloud"}}
+_KEPT_ON = {"data-protection.backup": {"cloud", "webhost"}, "data-protection.encrypt.in-transit": {"cloud"}}
 """Promises that are kept on some kinds of target and not on the others."""
 _LATER_TARGETS = {"lan": "a server in the customer's network"}
 

@@ -159,6 +159,10 @@ class Driver(Protocol):
         """Return what the target remembers of the last upgrade of its database's schema."""
         ...
 
+    def inside(self, release: Release) -> AbstractContextManager[tuple[str, int]]:
+        """Give a loopback address here at which a staged release answers while it is held; no customer is sent there."""
+        ...
+
     def releases(self) -> Sequence[Release]:
         """Return the releases that are kept on the target, newest first."""
         ...

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crm.backup import Backups
 from crm.errors import CrmhostError, Refused
-from crm.plan import Want
-from crmhost.target import Accept, Target, Wish, who
+from crmhost.target import Accept, Target, Wish, backups_of, who
 from crmhost.vault import FLEET, Vault
 from infra.engine.reach import Reach
 from infra.naming import host_stack
@@ -92,16 +90,7 @@ def open_cloud(wish: Wish, accept: Accept) -> Iterator[Target]:
             refresh=wish.refresh,
         )
         driver = CloudDriver(cloud, want.slots["host"], None if wish.patience is None else Patience(wish.patience))
-        yield Target(driver, want, wish.progress, lambda: _door(driver, settings), lambda: _backups(wish, want))
-
-
-def _backups(wish: Wish, want: Want) -> Backups:
-    from crmhost.backup.shelf import open_shelf
-    from crmhost.backup.take import require_keys
-
-    if not wish.make_secrets:  # a key that was made up for the moment must not get into a backup
-        require_keys(wish.vault(), want)
-    return open_shelf(wish.fleet, wish.order.contract)
+        yield Target(driver, want, wish.progress, lambda: _door(driver, settings), lambda: backups_of(wish, want))
 
 
 @dataclass(frozen=True, slots=True)

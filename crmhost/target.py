@@ -136,6 +136,16 @@ def open_wish(wish: Wish, accept: Accept) -> Iterator[Target]:
             yield target
 
 
+def backups_of(wish: Wish, want: Want) -> Backups:
+    """Return where the backups of what is wished are kept; raises CrmhostError where its keys are not at hand."""
+    from crmhost.backup.shelf import open_shelf
+    from crmhost.backup.take import require_keys
+
+    if not wish.make_secrets:  # a key that was made up for the moment must not get into a backup
+        require_keys(wish.vault(), want)
+    return open_shelf(wish.fleet, wish.order.contract)
+
+
 def who() -> str:
     """Return who is at work here, for those who find the lock held."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
@@ -154,7 +164,7 @@ def _open_webhost(wish: Wish, accept: Accept) -> Iterator[Target]:
         driver = WebHostDriver(
             host, order.contract, document_root=order.document_root, who=who(), progress=wish.progress
         )
-        yield Target(driver, want, wish.progress)
+        yield Target(driver, want, wish.progress, backups=lambda: backups_of(wish, want))
     finally:
         opening.close()
 

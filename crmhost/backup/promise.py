@@ -10,6 +10,9 @@ from contract.service import Backup
 from contract.term import end_of, zone_of
 from crm.errors import Refused
 
+KINDS = ("cloud", "webhost")
+"""The kinds of target whose data crmhost can back up."""
+
 
 def promised(contract: Contract, now: Micros) -> Backup | None:
     """Return how often the contract promises a backup, and how long each is kept; None: it promises none."""
@@ -30,14 +33,14 @@ def owed(contract: Contract, now: Micros) -> Backup | None:
 
 def can_back_up(contract: Contract, now: Micros) -> bool:
     """Tell whether crmhost makes backups where this CRM runs."""
-    return at(contract, now).target.kind == "cloud"
+    return at(contract, now).target.kind in KINDS
 
 
 def refuse_other_kinds(contract: Contract, now: Micros) -> None:
-    """Raise Refused for a contract whose CRM runs where crmhost makes no backups yet."""
+    """Raise Refused for a contract whose CRM runs where crmhost makes no backups."""
     if not can_back_up(contract, now):
         raise Refused(
-            f"{contract.id}: target.kind: {at(contract, now).target.kind}: this version of crmhost makes backups of"
-            " Docker hosts alone; for web hosts they are not built yet",
-            "Back it up by the host's own means; crmhost check warns where a contract promises backups there.",
+            f"{contract.id}: target.kind: {at(contract, now).target.kind}: this version of crmhost makes no backups of"
+            f" what runs there, only where target.kind is one of: {', '.join(KINDS)}",
+            "Back it up by other means; crmhost check warns where a contract promises backups there.",
         )

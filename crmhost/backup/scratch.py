@@ -1,6 +1,7 @@
 """Proving a backup: a copy of its own is brought up from it on the same host, used as a customer would, and removed.
 
-Nothing of the customer's is touched and nobody is sent to the copy: its own network, volumes and processes, no site.
+Nothing of the customer's is touched and nobody is sent to the copy: it has its own database, files and processes (on a
+Docker host its own network and volumes, on others its own folder), and no site and no jobs.
 The copy's administrator gets a password of the copy's own, so the customer may have changed his.
 """
 
@@ -129,10 +130,6 @@ def _filled(work: Work, want: Want, shelf: Shelf, snapshot: Snapshot, means: Mea
 
 
 def _log_in(target: Target, want: Want, release: Release) -> None:
-    from infra.driver import CloudDriver
-
-    if not isinstance(target.driver, CloudDriver):
-        raise HostError(f"{want.contract}: this kind of target has no way inside", "")
     password = want.secrets["admin-password"]
     with target.driver.inside(release) as address:
         proof = prove(want.recipe, want.slots["url"], ADMIN, password, door=_Inside(address))

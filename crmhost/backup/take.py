@@ -87,8 +87,8 @@ def _movable(work: Work, want: Want) -> tuple[Mover, Release]:
     mover = work.mover()
     if mover is None:
         raise Refused(
-            f"{want.contract}: this version of crmhost makes backups of Docker hosts alone, not of web hosts",
-            "Back it up by the host's own means; crmhost check warns where a contract promises backups there.",
+            f"{want.contract}: this version of crmhost cannot copy the database that it has there",
+            "Back it up by the host's own means.",
         )
     owner = mover.owner()
     if owner is None:

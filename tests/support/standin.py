@@ -208,6 +208,9 @@ class Target:
     def releases(self) -> Sequence[Release]:
         return self.kept
 
+    def inside(self, release: Release) -> AbstractContextManager[tuple[str, int]]:
+        raise NotImplementedError(release)
+
     def keep(self, release: Release) -> None:
         self.kept = [release, *(one for one in self.kept if one != release)]
 
