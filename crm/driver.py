@@ -160,7 +160,7 @@ class Driver(Protocol):
         ...
 
     def inside(self, release: Release) -> AbstractContextManager[tuple[str, int]]:
-        """Give a loopback address here at which a staged release answers while it is held; no customer is sent there."""
+        """Give a loopback address here at which a staged release answers while held; no customer is sent there."""
         ...
 
     def releases(self) -> Sequence[Release]:
