@@ -23,10 +23,11 @@ SETTINGS = "crmhost.yaml"
 
 @dataclass(frozen=True)
 class Fleet:
-    """One fleet; nothing is read before it is asked for."""
+    """One fleet; nothing is read before it is asked for. local: this machine is the host that is worked on."""
 
     folder: Path
     environment: Mapping[str, str]
+    local: bool = False
 
     @cached_property
     def settings(self) -> Settings:

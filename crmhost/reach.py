@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crm.errors import Refused
+
 if TYPE_CHECKING:
     from crmhost.fleet import Fleet
     from crmhost.order import Access
@@ -34,16 +36,35 @@ def way(fleet: Fleet, order: Order, access: Access) -> tuple[Stop, ...]:
 def reach(fleet: Fleet, order: Order, access: Access, accept: Accept, *, root: bool = False) -> Host:
     """Return a connection to an order's host; root: everything that is done there is done as root.
 
-    Raises HostError that names the host on the way that was not entered.
+    Where the fleet is worked on locally, the host is this machine and no connection is made; Refused is raised where it
+    is another one. Raises HostError that names the host on the way that was not entered.
     """
-    from playbooks.connect import connect_through
+    if not fleet.local:
+        from playbooks.connect import connect_through
 
     def asked(stop: Stop, fingerprint: str) -> bool:
         return accept(f"{fingerprint} of {stop.title}")
 
+    stops = way(fleet, order, access)
     become = _become(fleet, access) if root else None
-    host = connect_through(way(fleet, order, access), fleet.known_hosts, ring=fleet.ring, accept=asked, become=become)
+    if fleet.local:
+        host = _here(fleet, stops[-1], accept, become)
+    else:
+        host = connect_through(stops, fleet.known_hosts, ring=fleet.ring, accept=asked, become=become)
     return _settled(host) if root else host
+
+
+def _here(fleet: Fleet, stop: Stop, accept: Accept, become: Become | None) -> Host:
+    """Return this machine as the host, where it is that one; raises Refused where it is not."""
+    from playbooks.local import here
+
+    me, user = getpass.getuser(), stop.address.user
+    if become is None and me != user:
+        raise Refused(
+            f"{stop.title}: --local works as the account that runs it, {me}, and the contract means {user}",
+            f"Run it as {user}, or without --local.",
+        )
+    return here(stop, fleet.known_hosts, accept=lambda key, whose: accept(f"{key} of {whose}"), become=become)
 
 
 def _become(fleet: Fleet, access: Access) -> Become:

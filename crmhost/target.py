@@ -17,6 +17,7 @@ import click
 from crm.backup import Backups
 from crm.catalogue import find
 from crm.driver import Archives, Driver, Progress
+from crm.errors import Refused
 from crm.plan import Want
 from crm.recipe import Recipe
 from crmhost.fleet import Fleet
@@ -127,6 +128,11 @@ def open_target(
 def open_wish(wish: Wish, accept: Accept) -> Iterator[Target]:
     """Give the target that an order names, connected."""
     if wish.order.kind == "cloud":
+        if wish.fleet.local:
+            raise Refused(
+                f"{wish.order.file}: target.docker: says already where the Docker host is; --local says nothing of it",
+                "Run it without --local, and without CRMHOST_LOCAL.",
+            )
         from crmhost.cloud import open_cloud
 
         with open_cloud(wish, accept) as target:

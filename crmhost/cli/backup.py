@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crmhost.cli.options import as_json, contract_name, examples, open_fleet
+from crmhost.cli.options import as_json, contract_name, examples, local, open_fleet
 from crmhost.output import json_line, reporter, table
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @contract_name
 @click.argument("what", required=False, default="now", type=click.Choice(["now", "list", "prune"]))
 @click.option("--scheduled", is_flag=True, hidden=True, help="As `serve` makes one: what may go is pruned afterwards.")
+@local
 @as_json
 def command(name: str, what: str, as_json: bool, *, scheduled: bool) -> None:
     """Back up database, files and keys of a contract on a Docker host; customers go on working meanwhile.

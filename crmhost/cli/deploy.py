@@ -10,7 +10,7 @@ import click
 
 from crm.errors import Refused
 from crmhost.cli.many import about_many, contracts
-from crmhost.cli.options import as_json, examples, open_fleet, refresh, sure
+from crmhost.cli.options import as_json, examples, local, open_fleet, refresh, sure
 from crmhost.output import Reporter, reporter
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask; the plan is shown all the same.")
 @click.option("--accept-host-key", is_flag=True, help="Trust a host that was never seen, whatever its key is.")
 @refresh
+@local
 @as_json
 def command(  # noqa: PLR0913 -- one for each option
     names: tuple[str, ...],

@@ -7,7 +7,7 @@ import sys
 import click
 
 from crm.errors import Refused
-from crmhost.cli.options import as_json, contract_name, examples, open_fleet
+from crmhost.cli.options import as_json, contract_name, examples, local, open_fleet
 from crmhost.output import reporter
 
 
@@ -17,6 +17,7 @@ from crmhost.output import reporter
 @click.option("--no-backup", is_flag=True, help="Make no backup first; with --keep-data or --lose-data.")
 @click.option("--lose-data", is_flag=True, help="With --no-backup: no copy of the data is left anywhere.")
 @click.option("--yes", is_flag=True, help="Do not ask for the contract's name.")
+@local
 @as_json
 def command(name: str, as_json: bool, *, keep_data: bool, no_backup: bool, lose_data: bool, yes: bool) -> None:
     """Stop and remove everything of this contract on its host. The contract file and its secrets stay in the fleet.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 
 from crm.errors import CrmhostError
-from crmhost.cli.options import as_json, examples, open_fleet
+from crmhost.cli.options import as_json, examples, local, open_fleet
 from crmhost.doctor import here
 from crmhost.doctor.finding import Finding
 from crmhost.output import json_line, table
@@ -20,6 +20,7 @@ from crmhost.output import json_line, table
 @click.argument("name", required=False)
 @click.option("--install", is_flag=True, help="First bring Pulumi, where it is missing: what cloud targets need.")
 @click.option("--accept-host-key", is_flag=True, help="Trust the host's key on first contact, without asking.")
+@local
 @as_json
 def command(name: str | None, as_json: bool, *, install: bool, accept_host_key: bool) -> int:
     """Look at this machine and its fleet; with NAME, at a contract's host before the first deploy.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from crmhost.cli.options import contract_name, examples, open_fleet, quiet
+from crmhost.cli.options import contract_name, examples, local, open_fleet, quiet
 
 
 @click.command(
@@ -13,6 +13,7 @@ from crmhost.cli.options import contract_name, examples, open_fleet, quiet
 )
 @contract_name
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND…")
+@local
 def command(name: str, argv: tuple[str, ...]) -> int:
     """Run a command on the host as the CRM's own processes run, and end with its exit code.
 

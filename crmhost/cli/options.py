@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from crmhost.sequence import Sure
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+_LOCAL = "crmhost.local"
 
 
 def examples(*lines: str) -> str:
@@ -38,6 +40,22 @@ def refresh(command: Decorated) -> Decorated:
     )(command)
 
 
+def local(command: Decorated) -> Decorated:
+    """Add `--local`, which `open_fleet` heeds."""
+    return click.option(
+        "--local",
+        is_flag=True,
+        envvar="CRMHOST_LOCAL",
+        expose_value=False,
+        callback=_remember_local,
+        help="This machine is the contract's host: work here, without SSH.",
+    )(command)
+
+
+def _remember_local(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001 -- click's signature
+    ctx.meta[_LOCAL] = value
+
+
 def contract_name(command: Decorated) -> Decorated:
     """Add the argument NAME."""
     return click.argument("name")(command)
@@ -45,7 +63,9 @@ def contract_name(command: Decorated) -> Decorated:
 
 def open_fleet() -> Fleet:
     """Return the fleet that --fleet names, or the nearest one upward; raises CrmhostError where there is none."""
-    return find_fleet(click.get_current_context().find_root().obj, Path.cwd(), os.environ)
+    context = click.get_current_context()
+    fleet = find_fleet(context.find_root().obj, Path.cwd(), os.environ)
+    return replace(fleet, local=context.meta.get(_LOCAL, False))
 
 
 def sure(*, yes: bool) -> Sure:

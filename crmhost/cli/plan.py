@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crmhost.cli.many import about_many, contracts
-from crmhost.cli.options import as_json, examples, open_fleet, refresh
+from crmhost.cli.options import as_json, examples, local, open_fleet, refresh
 from crmhost.output import reporter
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 )
 @contracts
 @refresh
+@local
 @as_json
 def command(
     names: tuple[str, ...], as_json: bool, *, everything: bool, parallel: int, fail_fast: bool, refresh: bool

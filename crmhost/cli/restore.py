@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crm.errors import CrmhostError, Refused
-from crmhost.cli.options import as_json, contract_name, examples, open_fleet, sure
+from crmhost.cli.options import as_json, contract_name, examples, local, open_fleet, sure
 from crmhost.output import Reporter, reporter, table
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--to", type=click.Choice(["scratch"]), help="Not here: to a copy of its own, which is removed again.")
 @click.option("--no-backup", is_flag=True, help="Do not back up first what is there now.")
 @click.option("--yes", is_flag=True, help="Do not ask whether what was written since may be lost.")
+@local
 @as_json
 def command(name: str, as_json: bool, *, backup: str | None, to: str | None, no_backup: bool, yes: bool) -> int:
     """Put a backup back in the place of what is there; the maintenance page is shown meanwhile.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from crmhost.cli.options import as_json, contract_name, examples, open_fleet, sure
+from crmhost.cli.options import as_json, contract_name, examples, local, open_fleet, sure
 from crmhost.output import reporter
 
 
@@ -12,6 +12,7 @@ from crmhost.output import reporter
 @contract_name
 @click.option("--to", help="A release's id or version. Default: the one that served before.")
 @click.option("--yes", is_flag=True, help="Do not ask whether what was written since may be lost.")
+@local
 @as_json
 def command(name: str, as_json: bool, to: str | None, *, yes: bool) -> int:
     """Let a release that is kept serve again, through the same gate as a deploy.

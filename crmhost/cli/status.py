@@ -6,12 +6,13 @@ from dataclasses import asdict
 
 import click
 
-from crmhost.cli.options import as_json, examples, open_fleet
+from crmhost.cli.options import as_json, examples, local, open_fleet
 from crmhost.output import json_line, reporter, table
 
 
 @click.command(epilog=examples("crmhost status acme", "crmhost status acme --json"))
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@local
 @as_json
 def command(names: tuple[str, ...], as_json: bool) -> int:
     """Show the release that serves, its processes, and who is at work on the host.

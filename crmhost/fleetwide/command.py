@@ -154,7 +154,7 @@ class _Whole:
 
 def _gather(fleet: Fleet, asked: Asked, *, changes: bool) -> _Whole:
     """Return what is to be worked on. changes: for a deploy."""
-    fleet = Fleet(fleet.folder, dict(fleet.environment))  # a form that can go to other processes
+    fleet = Fleet(fleet.folder, dict(fleet.environment), fleet.local)  # a form that can go to other processes
     chosen = choose(asked.names, fleet.names(), everything=asked.everything)
     now = time.time_ns() // 1000
     found = [look(fleet, one, now, changes=changes, refresh=asked.refresh) for one in chosen]
