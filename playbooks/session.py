@@ -22,7 +22,7 @@ from playbooks.host import Host, Stream
 from playbooks.journal import parse, quoted
 from playbooks.keeper import Operation
 from playbooks.kind import Put
-from playbooks.shell import Sh
+from playbooks.shell import Sh, sh
 from playbooks.terminal import safe, safe_line
 
 _ENDING = 10.0  # seconds that the keeper has for saying farewell
@@ -288,6 +288,21 @@ def holder(holder_word: str, step_word: str) -> Holder:
         step=step.get("step", ""),
         step_since=step.get("since", ""),
     )
+
+
+def held_by(host: Host, folder: str) -> str | None:
+    """Return a sentence about who holds the lock of the contract whose folder this is; None: nobody does."""
+    script = sh(
+        """\
+if [ -e {lock} ] && ! flock -n -s {lock} true 2>/dev/null; then
+  word() {{ printf '='; base64 <"$1" 2>/dev/null | tr -d '\\n'; }}
+  word {folder}/holder; printf ' '; word {folder}/step
+fi""",
+        lock=f"{folder}/lock",
+        folder=folder,
+    )
+    words = host.ask(script).decode("ascii", "replace").split(" ")
+    return str(holder(words[0], words[1])) if len(words) == 2 else None
 
 
 def _json(word: str) -> dict[str, str]:

@@ -34,16 +34,22 @@ def inside(
     spec = json.dumps({"candidate": candidate, "patience": patience}).encode()
     with talking(host, "the web process could not be started", program("hold", python), log) as talk:
         talk.write(spec + b"\n")
-        port = _port(talk)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            here: tuple[str, int] = listener.getsockname()
-            relay = program("relay", python, str(port))
-            threading.Thread(target=_accept, args=(listener, host, relay, log), name="inside", daemon=True).start()
-            try:
-                yield here
-            finally:
-                with contextlib.suppress(OSError):
-                    listener.shutdown(socket.SHUT_RDWR)
+        with joined(host, python, _port(talk), log) as here:
+            yield here
+
+
+@contextmanager
+def joined(host: Host, python: str | Sh, port: int, log: str) -> Iterator[tuple[str, int]]:
+    """Give a loopback address here that leads to a loopback port of the host for as long as this is held."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        here: tuple[str, int] = listener.getsockname()
+        relay = program("relay", python, str(port))
+        threading.Thread(target=_accept, args=(listener, host, relay, log), name="inside", daemon=True).start()
+        try:
+            yield here
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
 
 
 def _port(talk: Talk) -> int:

@@ -138,9 +138,9 @@ class PostgreSQL:
     def _new(self) -> Raw:
         from pg8000.dbapi import connect
 
-        raw: Any = connect(
-            self.user, host=self.host, port=self.port, database=self.name, password=self.password, timeout=5
-        )
+        socket = {"unix_sock": f"{self.host}/.s.PGSQL.{self.port}"}
+        server: dict[str, Any] = socket if self.host.startswith("/") else {"host": self.host, "port": self.port}
+        raw: Any = connect(self.user, database=self.name, password=self.password or None, timeout=5, **server)
         raw.autocommit = True
         made: Raw = raw
         return made

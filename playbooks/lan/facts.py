@@ -1,0 +1,252 @@
+"""What the driver must know of a server and of a contract's place on it, before it can say what is wanted there.
+
+Two kinds that only ask: `place` (releases, who serves, whose ports are taken, what the server is) and `record` (the
+steps in the customer's database). Neither is ever converged by a batch.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from crm.errors import HostError
+from crm.plan import Change
+from crm.records import parse
+from crm.sql import script
+from crm.steps import Records
+from playbooks.kept import Kept, newest_first
+from playbooks.kind import Account, Act, Row
+from playbooks.kinds.places import malformed
+from playbooks.lan.asuser import psql
+from playbooks.lan.firewall import Asked, decode_asked
+from playbooks.lan.layout import Layout
+from playbooks.manifest import decode
+from playbooks.shell import Sh, sh
+
+_NO_DATABASE = re.compile(r'(database|role) ".*" does not exist|could not connect|connection to server .* failed')
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the server is.
+
+    systemd: its version. cluster: of PostgreSQL, as (version, name, port); None: none yet. clock: a program that keeps
+    the time is there already, or the host of a container does. listening: loopback ports.
+    """
+
+    systemd: int
+    cluster: tuple[str, str, str] | None
+    clock: bool
+    listening: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What lies in the contract's folder, and what the server's other customers need.
+
+    serving: the id of the release that `current` names; kept: newest proof first, then what never served; torn: ids of
+    folders without a manifest that can be read. taken: ports of others' releases; firewalls: what the others ask of the
+    firewall, by contract.
+    """
+
+    serving: str | None
+    kept: tuple[Kept, ...]
+    torn: tuple[str, ...]
+    server: Server
+    taken: frozenset[int] = frozenset()
+    firewalls: Mapping[str, Asked] = field(default_factory=dict)
+
+    def find(self, release_id: str | None) -> Kept | None:
+        """Return the kept release of that name."""
+        return next((kept for kept in self.kept if kept.id == release_id), None)
+
+    def before(self, release_id: str) -> Kept | None:
+        """Return the proven release that served last, other than this one."""
+        return next((kept for kept in self.kept if kept.id != release_id and kept.proven), None)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceKind:
+    """Reads the contract's folder and the server."""
+
+    name: str = "place"
+    account: Account = "root"
+
+    def ask(self, wants: Mapping[str, Layout]) -> Sh:
+        """Print rows KEY WHAT VALUE…, for one contract."""
+        ((key, layout),) = wants.items()
+        return sh(
+            """\
+row {key} serving "$(readlink {current} 2>/dev/null)"
+for u in {releases}/*/; do
+  [ -d "$u" ] || continue
+  u=${{u%/}}
+  row {key} release "${{u##*/}}" "$(cat "$u/release.json" 2>/dev/null)" "$(cat "$u/proven" 2>/dev/null)"
+done
+for u in {customers}/*/; do
+  u=${{u%/}}; [ "$u" != {root} ] && [ -d "$u" ] || continue
+  row {key} firewall "${{u##*/}}" "$(cat "$u/firewall.json" 2>/dev/null)"
+  for v in "$u"/releases/*/release.json; do
+    [ ! -f "$v" ] || row {key} listen "$(sed -n 's/^ "listen": "[^"]*:\\([0-9]*\\)".*/\\1/p' "$v")"
+  done
+done
+for u in /proc/net/tcp /proc/net/tcp6; do
+  [ -r "$u" ] || continue
+  while read -r j a b c d; do case $c in 0A) row {key} port "${{a##*:}}" ;; esac; done <"$u"
+done
+row {key} systemd "$(systemctl --version 2>/dev/null | head -n 1)"
+row {key} clusters "$(pg_lsclusters -h 2>/dev/null)"
+if systemd-detect-virt -c >/dev/null 2>&1; then row {key} clock container; fi
+for t in chronyd ntpd openntpd; do
+  if command -v "$t" >/dev/null 2>&1; then row {key} clock "$t"; fi
+done""",
+            key=key,
+            current=layout.current,
+            releases=layout.releases,
+            customers=layout.customers,
+            root=layout.root,
+        )
+
+    def read(self, rows: Sequence[Row]) -> Mapping[str, Place]:
+        """Return the place; raises HostError for a row of another shape."""
+        if not rows:
+            return {}
+        said: dict[str, list[Row]] = {}
+        for row in rows:
+            said.setdefault(row[1] if len(row) > 1 else "", []).append(row)
+        try:
+            return {rows[0][0]: _place(rows[0][0], said)}
+        except (LookupError, ValueError) as error:
+            raise malformed(self.name, rows[0]) from error
+
+    def diff(self, key: str, want: Layout | None, seen: Place | None) -> Change | None:  # noqa: ARG002 - see above
+        """Return None: a place is what it is."""
+        return None
+
+    def act(self, key: str, want: Layout | None, seen: Place | None) -> Act:
+        """Raise: nothing ever differs."""
+        raise NotImplementedError(key, want, seen)
+
+
+def _place(key: str, said: Mapping[str, Sequence[Row]]) -> Place:
+    ((_, _, link),) = said["serving"]
+    kept, torn = [], []
+    for _, _, name, text, proven in said.get("release", ()):
+        try:
+            manifest = decode(text, f"{key}/releases/{name}/release.json")
+        except HostError:
+            torn.append(name)
+            continue
+        if manifest.release.id == name:
+            kept.append(Kept(manifest, proven.strip()))
+        else:
+            torn.append(name)
+    taken = {int(port) for _, _, port in said.get("listen", ()) if port.isdecimal()}
+    asked = {who: decode_asked(text, who) for _, _, who, text in said.get("firewall", ())}
+    return Place(
+        posixpath.basename(link) or None,
+        newest_first(kept),
+        tuple(torn),
+        _server(said),
+        frozenset(taken),
+        {who: one for who, one in asked.items() if one is not None},
+    )
+
+
+def _server(said: Mapping[str, Sequence[Row]]) -> Server:
+    ((_, _, version),) = said["systemd"]
+    ((_, _, clusters),) = said["clusters"]
+    found = re.match(r"systemd (\d+)", version)
+    return Server(
+        systemd=int(found[1]) if found else 0,
+        cluster=cluster_of(clusters),
+        clock="clock" in said,
+        listening=frozenset(int(port, 16) for _, _, port in said.get("port", ())),
+    )
+
+
+def cluster_of(text: str) -> tuple[str, str, str] | None:
+    """Return version, name and port of the cluster to use, as pg_lsclusters lists them: one that is up, else a first.
+
+    Raises ValueError for what it cannot have printed.
+    """
+    rows = [line.split() for line in text.splitlines() if line.strip()]
+    for row in rows:
+        if len(row) < 4 or not row[2].isdecimal():
+            raise ValueError(text)
+    best = next((row for row in rows if row[3].startswith("online")), rows[0] if rows else None)
+    return None if best is None else (best[0], best[1], best[2])
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWanted:
+    """The customer's database, by its layout and PostgreSQL's port, and the template that it would begin as."""
+
+    layout: Layout
+    port: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSeen:
+    """What the database says, None where there is none; template: it would begin as one that was initialised."""
+
+    records: Records | None
+    template: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKind:
+    """Reads the records of a contract's steps, as the customer's own user: the database is in that one's hands."""
+
+    name: str = "record"
+    account: Account = "root"
+
+    def ask(self, wants: Mapping[str, RecordWanted]) -> Sh:
+        """Print a row KEY STATE TEXT TEMPLATE; the state is `none`, `read` or `failed`."""
+        ((key, want),) = wants.items()
+        return sh(
+            """\
+k=none; t=; s=
+[ ! -s {seed} ] || s=template
+if getent passwd {user} >/dev/null && command -v psql >/dev/null 2>&1; then
+  if t=$(printf '%s\\n' {script} | {psql} 2>&1); then k=read; else k=failed; fi
+fi
+row {key} "$k" "$t" "$s\"""",
+            key=key,
+            seed=want.template,
+            user=want.layout.user,
+            script=script("records"),
+            psql=sh("{words}", words=psql(want.layout, want.port)),
+        )
+
+    def read(self, rows: Sequence[Row]) -> Mapping[str, RecordSeen]:
+        """Return the records; raises HostError when a database is there and cannot be read."""
+        seen: dict[str, RecordSeen] = {}
+        for row in rows:
+            match row:
+                case (key, "none", _, template):
+                    seen[key] = RecordSeen(None, bool(template))
+                case (key, "read", text, template):
+                    seen[key] = RecordSeen(parse(text, key), bool(template))
+                case (key, "failed", text, template) if _NO_DATABASE.search(text):
+                    seen[key] = RecordSeen(None, bool(template))
+                case (key, "failed", text, _):
+                    raise HostError(
+                        f"{key}: its records of steps could not be read: {json.dumps(text[-400:])}",
+                        "Look at the database; nothing was changed.",
+                    )
+                case _:
+                    raise malformed(self.name, row)
+        return seen
+
+    def diff(self, key: str, want: RecordWanted | None, seen: RecordSeen | None) -> Change | None:  # noqa: ARG002 - see above
+        """Return None: what is due is decided for all steps together."""
+        return None
+
+    def act(self, key: str, want: RecordWanted | None, seen: RecordSeen | None) -> Act:
+        """Raise: nothing ever differs."""
+        raise NotImplementedError(key, want, seen)

@@ -1,0 +1,173 @@
+"""What leaves a server: releases past those kept for rollback, what nobody uses any more, or all of a contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crm.sql import script
+from playbooks.kept import Kept
+from playbooks.kinds.unit import RECORDS
+from playbooks.lan.asuser import psql
+from playbooks.lan.layout import BASE, Layout
+from playbooks.shell import Sh, lines, sh
+
+_DRAIN = 60  # seconds that requests which nginx passed on before the switch have to end
+
+
+def drain() -> Sh:
+    """Return the script that waits until no process of nginx is left that serves by an older configuration."""
+    return sh(
+        """\
+n=0
+while [ "$n" -lt {tries} ]; do
+  if ! grep -qs 'worker process is shutting dow[n]' /proc/[0-9]*/cmdline; then break; fi
+  n=$((n + 1)); sleep 0.2
+done""",
+        tries=_DRAIN * 5,
+    )
+
+
+def forget(layout: Layout, release_id: str, port: str) -> Sh:
+    """Return the script that forgets what was derived for a release, so that it is derived anew with its folder."""
+    return sh(
+        "printf '%s\\n' {script} | {psql} --set=release={release}",
+        script=script("forget"),
+        psql=sh("{words}", words=psql(layout, port)),
+        release=release_id,
+    )
+
+
+def stale(names: Sequence[str]) -> Sh:
+    """Return shell after which nobody knows what the units were started from, so that they are restarted.
+
+    It runs before a file of theirs is changed: however the operation ends, the next plan knows it too.
+    """
+    return sh("cd && rm -f -- {records}", records=[f"{RECORDS}/{name}" for name in names])
+
+
+def end_units(layout: Layout) -> Sh:
+    """Return the script that ends and removes units of the contract that no release on the server names."""
+    return sh(
+        """\
+for f in /etc/systemd/system/{units}; do
+  [ -e "$f" ] || continue
+  u=${{f##*/}}
+  systemctl disable --quiet --now -- "$u" || true
+  rm -f -- "$f"
+done
+systemctl daemon-reload
+systemctl reset-failed -- {pattern} 2>/dev/null || true""",
+        units=Sh(layout.units),
+        pattern=layout.units,
+    )
+
+
+def drop_release(layout: Layout, kept: Kept, port: str) -> Sh:
+    """Return the script that removes a release with its records."""
+    return lines(
+        forget(layout, kept.id, port),
+        sh("rm -rf {folder} {run}", folder=layout.release(kept.id), run=layout.run(kept.manifest.release)),
+    )
+
+
+def drop_torn(layout: Layout, name: str) -> Sh:
+    """Return the script that removes a folder among the releases which is none."""
+    return sh("rm -rf {folder}", folder=layout.release(name))
+
+
+def drop_artifacts(layout: Layout, digests: Sequence[str]) -> Sh:
+    """Return the script that removes those of the artifacts that no release on the server names, with their templates.
+
+    A release's manifest is written before its artifact is looked for, so what is in use is always named. What is being
+    removed is first renamed: a copy that is half gone is never taken for whole.
+    """
+    one = sh(
+        """\
+for digest in {digests}; do
+  if ! grep -qsF "\\"artifact\\": \\"$digest\\"" {customers}/*/releases/*/release.json; then
+    rm -f {templates}/"$digest"-*
+    if [ -e {artifacts}/"$digest" ]; then
+      mv {artifacts}/"$digest" {artifacts}/".gone-$digest-$$" && rm -rf {artifacts}/".gone-$digest-$$"
+    fi
+  fi
+done""",
+        digests=digests,
+        customers=layout.customers,
+        artifacts=layout.artifacts,
+        templates=layout.templates,
+    )
+    return one if digests else sh(":")
+
+
+def drop_folders(layout: Layout, *, keep_data: bool) -> Sh:
+    """Return the script that removes the contract's folders, and crmhost's own where no other customer is left."""
+    gone = (
+        sh("[ ! -d {root} ] || find {root} -mindepth 1 -maxdepth 1 ! -name data -exec rm -rf {{}} +", root=layout.root)
+        if keep_data
+        else sh("rm -rf {root}", root=layout.root)
+    )
+    return lines(
+        gone,
+        sh("rm -rf {runs} {authority}", runs=layout.runs, authority=f"{layout.public}/{layout.contract}.crt"),
+        sh(
+            """\
+rmdir {customers} 2>/dev/null || true
+if [ ! -d {customers} ]; then
+  rm -rf {artifacts} {templates}
+  rmdir {public} {base} 2>/dev/null || true
+fi""",
+            customers=layout.customers,
+            artifacts=layout.artifacts,
+            templates=layout.templates,
+            public=layout.public,
+            base=BASE,
+        ),
+    )
+
+
+def drop_engine(layout: Layout) -> Sh:
+    """Return the script that removes the lock and the journal, which goes last; and the engine's home, when empty."""
+    return sh(
+        """\
+rm -rf {engine}
+cd /
+rmdir {above}/.units {above} {home} {base} 2>/dev/null || true""",
+        engine=layout.engine,
+        above=layout.engine.rpartition("/")[0],
+        home=layout.engine.rpartition("/")[0].rpartition("/")[0],
+        base=BASE,
+    )
+
+
+def left_over(layout: Layout, *, keep_data: bool) -> Sh:
+    """Return the script that prints what of the contract is still there; nothing is what it should print."""
+    whole = sh(
+        """\
+getent passwd {user} | cut -d: -f1 | sed 's/^/account /'
+getent group {user} | cut -d: -f1 | sed 's/^/group /'
+if [ -e {root} ]; then find {root} | head -n 20; fi""",
+        user=layout.user,
+        root=layout.root,
+    )
+    data = sh(
+        "if [ -d {root} ]; then find {root} -mindepth 1 -maxdepth 1 ! -name data | head -n 20; fi", root=layout.root
+    )
+    return lines(
+        sh(
+            """\
+for f in {systemd}/{units} {systemd}/*/{units} {site} {engine} {runs}; do
+  if [ -e "$f" ] || [ -L "$f" ]; then printf '%s\\n' "$f"; fi
+done
+systemctl list-units --all --plain --no-legend -- {pattern} | cut -d' ' -f1
+ps -o pid=,args= -u {user} 2>/dev/null | sed 's/^ */process /' | head -n 20""",
+            systemd="/etc/systemd/system",
+            units=Sh(layout.units),
+            pattern=layout.units,
+            site=f"/etc/nginx/conf.d/crmhost-{layout.contract}.conf",
+            engine=layout.engine,
+            runs=layout.runs,
+            user=layout.user,
+        ),
+        data if keep_data else whole,
+        sh("true"),
+    )

@@ -1,0 +1,265 @@
+"""A release as resources of a server: what is there for all, what is staged, and what serving means. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from crm.plan import Release, Want
+from crm.recipe import DATABASE_PASSWORD, PipLock
+from crm.slots import fill_exec, fill_text, secret_names
+from playbooks.kind import Resource
+from playbooks.kinds.account import AccountKind, AccountWanted
+from playbooks.kinds.file import FileWanted
+from playbooks.kinds.folder import FolderWanted
+from playbooks.kinds.link import LinkKind, LinkWanted
+from playbooks.kinds.pgdatabase import PgDatabaseKind, PgDatabaseWanted
+from playbooks.kinds.role import RoleKind, RoleWanted
+from playbooks.kinds.site import SiteKind, SiteWanted
+from playbooks.kinds.unit import UnitKind, UnitWanted
+from playbooks.kinds.venv import VenvKind, VenvWanted
+from playbooks.lan import firewall, sites, units
+from playbooks.lan.facts import Place
+from playbooks.lan.layout import Layout, job
+from playbooks.lan.release import DATABASE, NO_PASSWORD
+from playbooks.lan.server import Setup, file, folder, postgresql, server
+from playbooks.lan.sites import Certificate
+from playbooks.manifest import Manifest, Runs, Timed, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where a release is put: the contract's place on a server, and what the contract says of that server.
+
+    salt: fresh randomness, see `FileKind`.
+    """
+
+    layout: Layout
+    place: Place
+    setup: Setup
+    salt: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a contract's site is made of, whichever release serves."""
+
+    url: str
+    certificate: Certificate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a release needs before it is tried, in order.
+
+    read: ids of what its processes read when they start; secrets: by resource id, the names of those in a file.
+    """
+
+    resources: tuple[Resource, ...]
+    read: frozenset[str]
+    secrets: Mapping[str, tuple[str, ...]]
+
+
+def manifest_of(want: Want, release: Release, artifact: str, known: Mapping[str, str]) -> Manifest:
+    """Return what a release says of itself; raises Refused for slots that a server cannot fill."""
+    processes = tuple(
+        Runs(one.name, fill_exec(one.run, known, f"process {one.name}"), one.stop, one.memory_mb, one.cpus)
+        for one in want.recipe.processes
+    )
+    jobs = tuple(
+        Timed(one.name, fill_exec(one.run, known, f"job {one.name}"), one.every, one.memory_mb)
+        for one in want.recipe.jobs
+    )
+    web = next(process for process in processes if process.name == "web")
+    return Manifest(release, artifact, known["listen"], processes, web, jobs)
+
+
+def staged(ground: Ground, want: Want, manifest: Manifest, known: Mapping[str, str], lock: PipLock) -> Staged:
+    """Return all that comes before the steps.
+
+    The manifest comes before the artifact that it names: nobody on the server removes what a manifest names.
+    """
+    layout, place, setup, salt = ground.layout, ground.place, ground.setup, ground.salt
+    release = layout.release(manifest.release.id)
+    secrets = {**want.secrets, **NO_PASSWORD}
+    contents = {
+        posixpath.join(release, one.path): (
+            _own(layout, fill_text(one.content, known, secrets, f"file {one.path}"), one.mode),
+            tuple(name for name in secret_names(one.content) if name != DATABASE_PASSWORD.name),
+        )
+        for one in want.recipe.files_with(DATABASE)
+    }
+    files = {path: replace(wanted, secret=bool(names)) for path, (wanted, names) in contents.items()}
+    account = Resource(AccountKind(), layout.user, AccountWanted(layout.root))
+    manifest_file = file(salt, layout.manifest(manifest.release.id), _root(encode(manifest)))
+    artifact = layout.artifact(manifest.artifact)
+    venv = Resource(
+        VenvKind(account="root"),
+        artifact,
+        VenvWanted(lock.lock, lock.python, lock.build, shared=True),
+        (manifest_file.id, f"folder:{layout.artifacts}", "package:python3-venv"),
+    )
+    resources = (
+        *server(place, setup, salt),
+        account,
+        *_folders(layout, manifest.release, want, files),
+        *_tls(layout, setup, salt),
+        file(salt, layout.firewall, _root(firewall.encode_asked(setup.asked))),
+        manifest_file,
+        *(file(salt, path, wanted) for path, wanted in files.items()),
+        Resource(RoleKind(), layout.user, RoleWanted(), (account.id, f"service:{postgresql(place)}")),
+        Resource(PgDatabaseKind(), layout.user, PgDatabaseWanted(layout.user), (f"role:{layout.user}",)),
+        venv,
+    )
+    secret = {f"file:{path}": names for path, (_, names) in contents.items() if names}
+    return Staged(resources, frozenset({venv.id, *(f"file:{path}" for path in contents)}), secret)
+
+
+def web(layout: Layout, manifest: Manifest, place: Place, *, boot: bool | None) -> Resource:
+    """Return the web process of a release, beside whatever serves. boot: it starts with the server; None: as it is."""
+    name = layout.unit(manifest.release, "web")
+    content = units.contents(layout, manifest, place.server.systemd)[name]
+    return Resource(UnitKind(), name, UnitWanted(content, _stamp(manifest), enabled=boot))
+
+
+def serving(
+    layout: Layout, manifest: Manifest, place: Place, site: Site, *, closed: bool = False
+) -> tuple[Resource, ...]:
+    """Return what serving means, in the order of a switch that no request notices.
+
+    The web process; the site, which nginx reads without dropping a request; then everything else of other releases
+    goes, and what this one has besides comes. The web process of the other release is left to finish (`drained`).
+    """
+    kept = [one.manifest for one in place.kept if one.id != manifest.release.id]
+    first = web(layout, manifest, place, boot=True)
+    before = front(layout, manifest, site, closed=closed, needs=(first.id,))
+    gone = tuple(
+        Resource(UnitKind(), name, None, (before.id,))
+        for name in _names(layout, kept)
+        if name not in {layout.unit(one.release, "web") for one in kept}
+    )
+    after = (before.id, *(resource.id for resource in gone))
+    rest = tuple(
+        Resource(UnitKind(), name, wanted, after)
+        for name, wanted in _units(layout, manifest, place.server.systemd).items()
+        if name != first.key
+    )
+    link = Resource(
+        LinkKind(account="root"),
+        layout.current,
+        LinkWanted(f"releases/{manifest.release.id}"),
+        (before.id, *(resource.id for resource in rest)),
+    )
+    return (first, before, *gone, *rest, link)
+
+
+def front(layout: Layout, manifest: Manifest, site: Site, *, closed: bool, needs: tuple[str, ...] = ()) -> Resource:
+    """Return the site of a release, or the maintenance page in its place."""
+    text = sites.site(layout, site.url, manifest.listen, site.certificate, closed=closed)
+    return Resource(SiteKind(), layout.contract, SiteWanted(text), (*needs, "service:nginx"))
+
+
+def drained(layout: Layout, manifest: Manifest, place: Place) -> tuple[Resource, ...]:
+    """Return the web processes of the releases that do not serve: they are ended once nobody asks them any more."""
+    names = (layout.unit(one.manifest.release, "web") for one in place.kept if one.id != manifest.release.id)
+    return tuple(Resource(UnitKind(), name, None) for name in names)
+
+
+def ended(layout: Layout, kept: Iterable[Manifest]) -> tuple[Resource, ...]:
+    """Return the resources of a server where no process of the contract runs; timers go first."""
+    names = sorted(_names(layout, kept), key=lambda name: not name.endswith(".timer"))
+    timers = tuple(f"unit:{name}" for name in names if name.endswith(".timer"))
+    return tuple(Resource(UnitKind(), name, None, () if f"unit:{name}" in timers else timers) for name in names)
+
+
+def nothing(layout: Layout, kept: Iterable[Manifest]) -> tuple[Resource, ...]:
+    """Return the resources of a server where nothing of the contract serves."""
+    gone = ended(layout, kept)
+    site = Resource(SiteKind(), layout.contract, None)
+    return (site, *gone, Resource(LinkKind(account="root"), layout.current, None, tuple(one.id for one in gone)))
+
+
+def account_gone(layout: Layout, *, keep_data: bool) -> tuple[Resource, ...]:
+    """Return what of the contract is neither a unit nor a file; with the data the user stays, whose it is."""
+    if keep_data:
+        return ()
+    database = Resource(PgDatabaseKind(), layout.user, None)
+    role = Resource(RoleKind(), layout.user, None, (database.id,))
+    return (database, role, Resource(AccountKind(), layout.user, None, (role.id,)))
+
+
+def unit_names(layout: Layout, manifest: Manifest) -> tuple[str, ...]:
+    """Return the names of a release's units."""
+    return tuple(units.contents(layout, manifest, 0))
+
+
+def _names(layout: Layout, kept: Iterable[Manifest]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for one in kept for name in unit_names(layout, one)))
+
+
+def _units(layout: Layout, manifest: Manifest, systemd: int) -> Mapping[str, UnitWanted]:
+    timed = {layout.unit(manifest.release, job(one.name)) for one in manifest.jobs}
+    return {
+        name: UnitWanted(content, enabled=None, active=None) if name in timed else UnitWanted(content, _stamp(manifest))
+        for name, content in units.contents(layout, manifest, systemd).items()
+    }
+
+
+def _stamp(manifest: Manifest) -> str:
+    return manifest.release.config[:12]
+
+
+def _tls(layout: Layout, setup: Setup, salt: str) -> Sequence[Resource]:
+    if setup.certificate is None or setup.key is None:
+        return ()
+    found = [
+        file(salt, sites.chain_file(layout), _root(setup.certificate.chain)),
+        file(salt, sites.key_file(layout), replace(_root(setup.key), secret=True)),
+    ]
+    if setup.certificate.authority is not None:
+        content = FileWanted(setup.certificate.authority.encode(), 0o644, owner="root", group="root")
+        found.append(file(salt, sites.authority_file(layout), content))
+    return found
+
+
+def _folders(layout: Layout, release: Release, want: Want, files: Mapping[str, FileWanted]) -> Sequence[Resource]:
+    """Return the folders: root's but readable for the customer, the customer's own, and root's alone."""
+    user, place = layout.user, layout.release(release.id)
+    readable = FolderWanted(0o750, owner="root", group=user)
+    own = FolderWanted(0o700, owner=user, group=user)
+    private = FolderWanted(0o700, owner="root", group="root")
+    wanted = {
+        layout.root: readable,
+        layout.releases: readable,
+        place: FolderWanted(0o1770, owner="root", group=user),  # steps derive files there, and replace none of root's
+        f"{place}/public": own,
+        layout.data: own,
+        layout.log: private,
+        layout.tls: private,
+        layout.runs: FolderWanted(0o755, owner="root", group="root"),
+        layout.run(release): own,
+    }
+    for path in want.recipe.folders:
+        _between(wanted, layout.data, posixpath.join(layout.data, path), own)
+    for path in files:
+        _between(wanted, place, posixpath.dirname(path), readable)
+    account = f"account:{user}"
+    made = [folder(path, one) for path, one in sorted(wanted.items(), key=lambda item: item[0].count("/"))]
+    return [replace(one, needs=(account, *one.needs)) for one in made]
+
+
+def _between(wanted: dict[str, FolderWanted], above: str, path: str, one: FolderWanted) -> None:
+    """Note a folder and those between it and one that is noted already."""
+    while path not in (above, "/") and path not in wanted:
+        wanted[path] = one
+        path = posixpath.dirname(path)
+
+
+def _own(layout: Layout, text: str, mode: int) -> FileWanted:
+    """Return a file that the customer's user reads and cannot change, whatever it is elsewhere."""
+    return FileWanted(text.encode(), 0o640 | (0o110 if mode & 0o100 else 0), owner="root", group=layout.user)
+
+
+def _root(text: str) -> FileWanted:
+    return FileWanted(text.encode(), 0o600, owner="root", group="root")

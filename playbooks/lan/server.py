@@ -1,0 +1,79 @@
+"""What the customers of a server share: packages, services, folders, and what the contract says of the server. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, field
+
+from playbooks.kind import Resource
+from playbooks.kinds.file import FileKind, FileWanted
+from playbooks.kinds.firewall import FirewallKind
+from playbooks.kinds.folder import FolderKind, FolderWanted
+from playbooks.kinds.package import packages
+from playbooks.kinds.service import ServiceKind, ServiceWanted
+from playbooks.lan import firewall
+from playbooks.lan.facts import Place
+from playbooks.lan.firewall import Asked
+from playbooks.lan.layout import BASE
+from playbooks.lan.sites import Certificate
+
+JOURNAL = "/etc/systemd/journald.conf.d/crmhost.conf"
+_JOURNAL = """\
+# crmhost writes this file: the logs of all services outlive a reboot, and stay below this size.
+[Journal]
+Storage=persistent
+SystemMaxUse=1G
+"""
+PACKAGES = ("nginx", "postgresql", "python3", "python3-venv")
+CLOCK = "systemd-timesyncd"
+FIREWALL = "crmhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a contract says of its server besides the CRM. key: of the certificate, PEM."""
+
+    asked: Asked
+    certificate: Certificate | None = None
+    key: str | None = field(default=None, repr=False)
+
+
+def server(place: Place, setup: Setup, salt: str) -> tuple[Resource, ...]:
+    """Return what the server's customers share: packages, services, folders, the journal's size and the firewall.
+
+    The folder above them is there already: whoever takes the lock makes it.
+    """
+    seen = place.server
+    names = PACKAGES if seen.clock else (*PACKAGES, CLOCK)
+    installed = packages(names)
+    clock = () if seen.clock else (Resource(ServiceKind(), CLOCK, ServiceWanted(), (f"package:{CLOCK}",)),)
+    wall = firewall.together((setup.asked, *place.firewalls.values()))
+    filter_ = () if wall is None else (Resource(FirewallKind(), FIREWALL, wall),)
+    folders = {f"{BASE}/artifacts": 0o755, f"{BASE}/customers": 0o755, f"{BASE}/public": 0o755}
+    return (
+        *installed,
+        *(folder(path, FolderWanted(mode, owner="root", group="root")) for path, mode in folders.items()),
+        folder(f"{BASE}/templates", FolderWanted(0o700, owner="root", group="root")),
+        folder(posixpath.dirname(JOURNAL), FolderWanted(0o755, owner="root", group="root")),
+        file(salt, JOURNAL, FileWanted(_JOURNAL.encode(), 0o644, owner="root", group="root")),
+        Resource(ServiceKind(), "nginx", ServiceWanted(), ("package:nginx",)),
+        Resource(ServiceKind(), postgresql(place), ServiceWanted(), ("package:postgresql",)),
+        *clock,
+        *filter_,
+    )
+
+
+def postgresql(place: Place) -> str:
+    """Return the service of the cluster; before there is one, that which starts whatever is made."""
+    cluster = place.server.cluster
+    return "postgresql" if cluster is None else f"postgresql@{cluster[0]}-{cluster[1]}"
+
+
+def folder(path: str, wanted: FolderWanted) -> Resource:
+    """Return a folder as a resource of root's, below another one."""
+    return Resource(FolderKind(account="root"), path, wanted, (f"folder:{posixpath.dirname(path)}",))
+
+
+def file(salt: str, path: str, wanted: FileWanted) -> Resource:
+    """Return a file as a resource of root's, in a folder that is another one."""
+    return Resource(FileKind(salt, account="root"), path, wanted, (f"folder:{posixpath.dirname(path)}",))

@@ -1,0 +1,165 @@
+"""The text of a customer's site in nginx: TLS ends here, and requests go on to the release that serves. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from crm.errors import Refused
+from crm.maintenance import RETRY_AFTER, page
+from playbooks.lan.layout import Layout
+
+AUTHORITY = "/crmhost-ca.crt"
+"""Where a server with an authority of its own hands out that authority's certificate, over plain HTTP too."""
+UPLOADS_MB = 200
+"""The largest request that is passed on."""
+READ = 120
+"""Seconds that the CRM may stay silent."""
+_AWAY = 10
+"""Seconds after which somebody comes back whose request met no process, as while it is restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What the site shows of itself: PEM texts. authority: of the server's own authority, which clients may fetch."""
+
+    chain: str
+    authority: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Return what tells that nginx must read the files again; nothing of it is secret."""
+        return hashlib.sha256(f"{self.chain}\0{self.authority}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What of the customer's URL nginx must know; raises Refused for a URL that no site can have."""
+
+    host: str
+    port: int
+    secure: bool
+
+    @classmethod
+    def of(cls, url: str) -> Address:
+        """Return the address of a URL."""
+        parts = urlsplit(url)
+        if parts.path not in ("", "/"):
+            raise Refused(
+                f"crm.url: {url} has a path, and a site on a server begins at its name",
+                "write the URL without the path, as in https://crm.acme.example/",
+            )
+        secure = parts.scheme == "https"
+        return cls(parts.hostname or "", parts.port or (443 if secure else 80), secure)
+
+
+def site(layout: Layout, url: str, listen: str, certificate: Certificate | None, *, closed: bool = False) -> str:
+    """Return the site of a customer. listen: `host:port` of the web process; closed: the maintenance page instead."""
+    address = Address.of(url)
+    inside = _closed() if closed else _open(listen)
+    body = f"""\
+    if ($host != "{address.host}") {{
+        return 421;
+    }}
+    client_max_body_size {UPLOADS_MB}m;
+{inside}"""
+    parts = [f"# crmhost writes this file: what is changed here by hand is lost.\n# contract: {layout.contract}\n"]
+    if address.secure and certificate is not None:
+        parts.append(f"# certificate: {certificate.digest}\n")
+        if address.port == 443:
+            parts.append(_plain_http(layout, address, certificate))
+        body = _tls(layout) + body
+    parts.append(_server(address.port, address.host, body, "ssl" if address.secure else ""))
+    return "".join(parts)
+
+
+def _server(port: int, host: str, body: str, how: str = "") -> str:
+    ending = f" {how}" if how else ""
+    return f"""
+server {{
+    listen {port}{ending};
+    listen [::]:{port}{ending};
+    server_name {host};
+    server_tokens off;
+{body}}}
+"""
+
+
+def _plain_http(layout: Layout, address: Address, certificate: Certificate) -> str:
+    offered = (
+        f"""\
+    location = {AUTHORITY} {{
+        alias {authority_file(layout)};
+        types {{ }}
+        default_type application/x-x509-ca-cert;
+    }}
+"""
+        if certificate.authority is not None
+        else ""
+    )
+    body = f"{offered}    location / {{\n        return 308 https://{address.host}$request_uri;\n    }}\n"
+    return _server(80, address.host, body)
+
+
+def _tls(layout: Layout) -> str:
+    return f"""\
+    ssl_certificate {chain_file(layout)};
+    ssl_certificate_key {key_file(layout)};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;
+    ssl_prefer_server_ciphers off;
+    ssl_session_cache shared:crmhost:5m;
+    ssl_session_timeout 1d;
+    ssl_session_tickets off;
+"""
+
+
+def _open(listen: str) -> str:
+    return f"""\
+    location / {{
+        proxy_pass http://{listen};
+        proxy_http_version 1.1;
+        proxy_set_header Host $http_host;
+        proxy_set_header Connection "";
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header X-Forwarded-Host $http_host;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_connect_timeout 5s;
+        proxy_read_timeout {READ}s;
+        proxy_send_timeout {READ}s;
+        proxy_redirect off;
+    }}
+    error_page 502 = @away;
+    location @away {{
+{_answer(_AWAY)}    }}
+"""
+
+
+def _closed() -> str:
+    return f"    location / {{\n{_answer(RETRY_AFTER)}    }}\n"
+
+
+def _answer(seconds: int) -> str:
+    text = page().replace("\\", "\\\\").replace("'", "\\'").replace("\n", "")
+    return f"""\
+        default_type "text/html; charset=utf-8";
+        add_header Retry-After {seconds} always;
+        add_header Cache-Control no-store always;
+        return 503 '{text}';
+"""
+
+
+def chain_file(layout: Layout) -> str:
+    """Return the file of the certificate and what is between it and its authority."""
+    return f"{layout.tls}/chain.pem"
+
+
+def key_file(layout: Layout) -> str:
+    """Return the file of the certificate's private key."""
+    return f"{layout.tls}/key.pem"
+
+
+def authority_file(layout: Layout) -> str:
+    """Return the file of the authority's certificate, which nginx hands out."""
+    return f"{layout.public}/{layout.contract}.crt"
