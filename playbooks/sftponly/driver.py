@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from crm.driver import Progress, Status
 from crm.errors import HostError, Refused
@@ -118,6 +118,13 @@ class SftpDriver:
         raise Refused(
             f"{want.contract}: its host gives SFTP alone, so no command can be run there",
             "Use the control panel, or move the contract to a host that gives SSH.",
+        )
+
+    def inside(self, release: Release) -> AbstractContextManager[tuple[str, int]]:
+        """Raise Refused: nothing can be started there beside what serves."""
+        raise Refused(
+            f"{self._layout.contract}: its host gives SFTP alone, so {release.id} cannot be started beside what serves",
+            "Try the backup where commands run.",
         )
 
     @contextmanager

@@ -121,6 +121,7 @@ class SftpWork:
         asker = self._asker(want, release)
         name = key(step, release)
         guard = step.done if isinstance(step.done, Ask) else None
+        self.record(Event("steps", name, "begin"))
         if guard is not None and asker.holds(guard):
             self._mark(want, release, name, "finished")
             return
@@ -141,6 +142,7 @@ class SftpWork:
                 f"look at its answer: crmhost logs {want.contract} steps",
             )
         self._mark(want, release, name, "finished")
+        self.record(Event("steps", name, "done"))
 
     def ready(self, want: Want, release: Release) -> None:
         """Ask the candidate at a secret path of the site until it reaches its database; raises GateFailed."""
@@ -156,6 +158,7 @@ class SftpWork:
         self._unstage()
         self._installer.leave()
         self._held.confirm()
+        self.record(Event("switch", release.id, "begin", f"from {place.serving}"))
         gap = self._files.link(f"releases/{release.id}", self._layout.current)
         gap += self._serve(place, self._layout.served(want.recipe.web_root))
         if gap:
@@ -163,6 +166,7 @@ class SftpWork:
         if gap > ACCEPTED_GAP:
             self._say("gap", "note", "that is long: the server knows no posix-rename, and the way to it is slow")
         self._installer.ask("fresh")
+        self.record(Event("switch", release.id, "done"))
         self._phase = "stage"
 
     def revert(self, want: Want, failed: Release) -> str:  # noqa: ARG002 - the host knows what served before
@@ -306,8 +310,8 @@ class SftpWork:
 
     def _say(self, subject: str, state: str, detail: str = "") -> None:
         event = Event(self._phase, subject, state, detail)  # type: ignore[arg-type] # its callers give the Literal
-        self._ground.progress(event)
         self.record(event)
+        self._ground.progress(event)
 
 
 def recover(files: Files, layout: Layout) -> None:
