@@ -10,6 +10,7 @@ from typing import BinaryIO
 from crm.backup import Contents, check_counts
 from crm.bundle import POSTGRESQL, Reader, Writer
 from crm.errors import CrmhostError
+from crm.pgstream import Counted
 from crm.recipe import BackupSet
 from infra import dumpdb, dumpfiles
 from infra.engine.engine import Engine
@@ -25,7 +26,7 @@ def dump(engine: Engine, contract: str, what: BackupSet, keys: Mapping[str, str]
     writer = Writer(sink)
     for name in what.keys:
         writer.key(name, keys[name])
-    counted = dumpdb.Counted({}, "")
+    counted = Counted({}, "")
     if what.database:
         with dumpdb.dumping(engine, contract) as database:
             writer.database(database.pieces())

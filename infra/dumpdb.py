@@ -7,60 +7,30 @@ whatever goes wrong before that changes nothing.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from crm.errors import CrmhostError, HostError
+from crm.pgstream import SCRIPT, Counted, DatabaseDump, counted
 from crm.sql import script
 from infra import naming
 from infra.engine.engine import HOUR, Engine
 from infra.engine.stream import Output, Streams
 from infra.naming import DATABASE_NAME, DATABASE_SYSTEM_USER, DATABASE_USER
-from infra.pipe import PIECE, Chunks, piped
+from infra.pipe import Chunks, piped
 
 INCOMING = "crm_incoming"
 LONGEST = 12 * HOUR
 """Seconds that a dump or a restore may take."""
-_WHOLE = b"crmhost: whole\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """The rows of every table, as `schema.table`, and the server's version."""
-
-    tables: Mapping[str, int]
-    server: str
-
-
-class DatabaseDump:
-    """A dump that is under way. `counted` is of the same snapshot as what `pieces` yields."""
-
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-        self.whole = False
-        line = source.readline()
-        self.counted = _counted(line) if line else Counted({}, "")
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the dump; `whole` tells afterwards whether it came to its end."""
-        held = b""
-        while piece := self._source.read(PIECE):
-            held += piece
-            yield held[: -len(_WHOLE)]
-            held = held[-len(_WHOLE) :]
-        self.whole = held == _WHOLE
 
 
 @contextmanager
 def dumping(engine: Engine, contract: str) -> Iterator[DatabaseDump]:
     """Give the dump of the customer's database; raises HostError when it was left and did not come to its end."""
-    text = script("snapshot") + script("count") + script("dump")
 
     def write(sink: BinaryIO) -> Output:
-        output = _psql(engine, contract, DATABASE_NAME, Streams(io.BytesIO(text.encode()), out=sink))
+        output = _psql(engine, contract, DATABASE_NAME, Streams(io.BytesIO(SCRIPT.encode()), out=sink))
         return _must(output, contract, "the database could not be dumped")
 
     with piped(write) as pipe:
@@ -92,7 +62,7 @@ def restore(engine: Engine, contract: str, dump: Iterator[bytes]) -> None:
 def count(engine: Engine, contract: str, database: str = DATABASE_NAME) -> Counted:
     """Count the rows of every table, as one instant sees them."""
     output = _psql(engine, contract, database, Streams(io.BytesIO(script("count").encode())))
-    return _counted(_must(output, contract, "the rows could not be counted").stdout)
+    return counted(_must(output, contract, "the rows could not be counted").stdout)
 
 
 def swap(engine: Engine, contract: str) -> None:
@@ -161,9 +131,3 @@ def _said(output: Output) -> str:
 
 def _remedy(contract: str) -> str:
     return f"Is PostgreSQL up, and has the host's disk room? crmhost status {contract}"
-
-
-def _counted(line: bytes) -> Counted:
-    """Return what the counting script printed; COPY doubles each backslash."""
-    found = json.loads(line.replace(rb"\\", b"\\"))
-    return Counted(found["tables"], f"PostgreSQL {found['server']}")

@@ -1,7 +1,8 @@
 """Moving a customer's data on a server, under the lock; see `crm.driver.Mover`.
 
 PostgreSQL's own programs make and restore the dump, as the customer's user: what a customer has put into his database
-never runs with more rights. What comes back is restored beside what is there, and counted; only then it takes its place.
+never runs with more rights. What comes back is restored beside what is there and counted; only then it takes its
+place.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class LanMover:
         return self._layout.contract
 
     def _dump(self, writer: Writer) -> Counted:
-        text = sh("printf %s {text} | {psql}", text=SCRIPT, psql=self._words(*psql(self._layout, self._work.port())))
+        text = sh("printf %s {text} | {psql}", text=SCRIPT, psql=self._words(*psql(self._layout, self._port())))
         with self._talking("the database could not be dumped", text) as talk, talk.raw() as stream:
             dump = DatabaseDump(stream)
             writer.database(dump.pieces())
@@ -146,7 +147,7 @@ class LanMover:
         database = Resource(PgDatabaseKind(), self._incoming, PgDatabaseWanted(self._layout.user))
         self._job("begin the incoming database", tell(self._gone()))
         converge.apply(self._session, [database], observe(self._session.host, [database]).seen, lambda _: None)
-        port = self._work.port()
+        port = self._port()
         *words, _ = pg_restore(self._layout, port)
         restore = sh(
             "c=0; {words} || c=$?\nprintf '{code}%d\\n' \"$c\"",
@@ -155,7 +156,7 @@ class LanMover:
         )
         with self._talking("the dump could not be restored", restore) as talk:
             for piece in dump:
-                talk.write(piece)
+                self._feed(talk, piece)
             talk.end()
             said = talk.raw().read()
         if not said.endswith(_CODE + b"0\n"):
@@ -173,6 +174,18 @@ class LanMover:
             return counted(line)
         except ValueError as error:
             raise self._failed("the rows could not be counted") from error
+
+    def _feed(self, talk: Talk, piece: bytes) -> None:
+        try:
+            talk.send(piece)
+        except HostError as error:  # it has ended, and its log says why
+            raise self._failed("the dump could not be restored") from error
+
+    def _port(self) -> str:
+        cluster = self._work.place().server.cluster
+        if cluster is None:
+            raise HostError(f"{self._contract}: the server has no PostgreSQL", f"crmhost deploy {self._contract}")
+        return cluster[2]
 
     def _gone(self) -> str:
         return f"DROP DATABASE IF EXISTS {identifier(self._incoming)} WITH (FORCE);"

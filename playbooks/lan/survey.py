@@ -95,6 +95,7 @@ def survey(host: Host, layout: Layout, want: Want, setup: Setup, salt: str) -> S
     site = Site(want.slots["url"], setup.certificate)
     serving = made.serving(layout, manifest, place, site, closed=memory.closed)
     drained = made.drained(layout, manifest, place)
+    crossings.check(want.contract, release, memory.crossing, None)
     template = template_name(want, artifact, place)
     wanted = RecordWanted(layout, known["dbport"], layout.template(template))
     record = Resource(RecordKind(), layout.contract, wanted)
@@ -165,8 +166,12 @@ def slots(layout: Layout, want: Want, release: Release, artifact: str, place: Pl
         others = {int(one.manifest.listen.rpartition(":")[2]) for one in place.kept}
         taken = place.taken | place.server.listening | others
         listen = f"127.0.0.1:{free_port(layout, release, taken)}"
-    port = PORT if place.server.cluster is None else place.server.cluster[2]
-    return values(layout, want, release, artifact, listen, port)
+    return values(layout, want, release, artifact, listen, port_of(place))
+
+
+def port_of(place: Place) -> str:
+    """Return the port of the server's PostgreSQL, or the one that it will have."""
+    return PORT if place.server.cluster is None else place.server.cluster[2]
 
 
 def manner(layout: Layout, known: Mapping[str, str], *, reached: bool = False) -> Manner:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crm import crossing as crossings
-from crm.driver import Mover, Progress
+from crm.driver import Progress
 from crm.due import last_of_upgrade
 from crm.errors import GateFailed, HostError
 from crm.plan import Crossing, Event, Plan, Release, Want
@@ -23,11 +23,12 @@ from playbooks.lan import remove, templates
 from playbooks.lan import resources as made
 from playbooks.lan.facts import Place
 from playbooks.lan.layout import Layout
+from playbooks.lan.mover import LanMover
 from playbooks.lan.release import release_of
 from playbooks.lan.resources import Site
 from playbooks.lan.server import JOURNAL, Setup
 from playbooks.lan.slots import values
-from playbooks.lan.survey import PORT, Survey, changed_ground, due_of, look, manner, plan_of, recorded, survey
+from playbooks.lan.survey import Survey, changed_ground, due_of, look, manner, plan_of, port_of, recorded, survey
 from playbooks.manifest import Manifest
 from playbooks.mover.memory import remember
 from playbooks.observe import observe
@@ -123,7 +124,7 @@ class LanWork:
             self._run("forget what was derived", remove.forget(self._layout, seen.release.id, seen.known["dbport"]))
         self._converge([one for one in seen.staged.resources if one.kind.name in _DATABASE])
         if seen.records.template or seen.due.reset is not None:
-            name, port = seen.template[0], self._port()
+            name, port = seen.template[0], port_of(self.place())
             self._run("begin from the template", templates.begin(self._layout, name, port), timeout=1800.0)
 
     def due(self, want: Want) -> Sequence[Step]:
@@ -164,7 +165,7 @@ class LanWork:
         except HostError as failure:
             self._end_candidate(place, manifest)
             raise GateFailed(f"{what}: {failure.what}", _still(place, release)) from failure
-        answer = self._answer(want, manifest, self._patience.candidate)
+        answer = self._answer(want, manifest, place, self._patience.candidate)
         if not answer.held:
             log = self._tail(unit)
             self._end_candidate(place, manifest)
@@ -176,7 +177,7 @@ class LanWork:
         self._session.say("switch")
         try:
             self._serve(manifest, place, want)
-            answer = self._answer(want, manifest, self._patience.serving)
+            answer = self._answer(want, manifest, place, self._patience.serving)
         except HostError as failure:
             raise GateFailed(f"{release.id} did not start: {failure.what}", self._back(want, release)) from failure
         except BaseException:
@@ -202,7 +203,7 @@ class LanWork:
         gone = past(place.kept, place.torn, release.id)
         kept = [one for one in place.kept if one.id in gone]
         still = {one.manifest.artifact for one in place.kept if one.id not in gone}
-        proven, port = self._layout.proven(release.id), self._port(place)
+        proven, port = self._layout.proven(release.id), port_of(place)
         mark = sh("date -u +%Y-%m-%dT%H:%M:%SZ >{new} && mv -f {new} {proven}", new=f"{proven}.new", proven=proven)
         self._run(
             "retire",
@@ -215,13 +216,13 @@ class LanWork:
             ),
         )
 
-    def bring(self, want: Want, release: Release) -> None:
+    def bring(self, want: Want, release: Release) -> None:  # noqa: ARG002 - the release on the server says it all
         """Let a kept release be the one whose steps run; on a server it is whole."""
-        self._begin(want, release)
+        self._begin(release)
 
-    def mover(self) -> Mover | None:
-        """Return nothing: this version neither upgrades nor backs up databases on servers."""
-        return None
+    def mover(self) -> LanMover:
+        """Return what moves the customer's data."""
+        return LanMover(self)
 
     def record(self, event: Event) -> None:
         """Write a line in the journal on the server, where there still is one."""
@@ -255,7 +256,7 @@ class LanWork:
 
     def records(self) -> Records:
         """Return what the customer's database says."""
-        return recorded(self._session.host, self._layout, self._port())
+        return recorded(self._session.host, self._layout, port_of(self.place()))
 
     def remember(self, crossing: Crossing | None) -> None:
         """Let the server remember where an upgrade is."""
@@ -284,7 +285,7 @@ class LanWork:
         self._converge(made.ended(self._layout, [one.manifest for one in self.place().kept]))
         self._tried, self._survey, self._course = True, None, None
         if kept is not None:
-            self._begin(want, kept)
+            self._begin(kept)
             return
         self._kept = None
         self.fetch(want)
@@ -299,20 +300,20 @@ class LanWork:
     def _known(self, want: Want) -> Survey:
         return self._survey or self._look(want)
 
-    def _begin(self, want: Want, release: Release) -> None:
+    def _begin(self, release: Release) -> None:
         """Let a kept release be the one at work, as the server keeps it, whatever its contract says today."""
         self._kept, self._course = self._manifest(release)[0], None
-        self._at_work(want)
 
     def _at_work(self, want: Want) -> Course:
         """Ask the database what is due for the release at work."""
         if self._kept is None or self._kept.release == release_of(want):
             seen = self._look(want)
-            self._course = Course(seen.manifest, seen.known, seen.records, seen.due, seen.template)
+            due = due_of(want, seen.release, seen.records)  # also when a backup has just been put back
+            self._course = Course(seen.manifest, seen.known, seen.records, due, seen.template)
         else:
             records = self.records()
             due = due_of(want, self._kept.release, records)
-            self._course = Course(self._kept, self._values(want, self._kept), records, due)
+            self._course = Course(self._kept, self._values(want, self._kept, self.place()), records, due)
         return self._course
 
     def _manifest(self, release: Release) -> tuple[Manifest, Place]:
@@ -323,18 +324,15 @@ class LanWork:
             raise HostError(f"the server has no release {release.id}", "deploy it first")
         return kept.manifest, place
 
-    def _values(self, want: Want, manifest: Manifest) -> Mapping[str, str]:
-        return values(self._layout, want, manifest.release, manifest.artifact, manifest.listen, self._port())
-
-    def _port(self, place: Place | None = None) -> str:
-        cluster = (place or self.place()).server.cluster
-        return PORT if cluster is None else cluster[2]
+    def _values(self, want: Want, manifest: Manifest, place: Place) -> Mapping[str, str]:
+        port = port_of(place)
+        return values(self._layout, want, manifest.release, manifest.artifact, manifest.listen, port)
 
     def _site(self, want: Want) -> Site:
         return Site(want.slots["url"], self._setup.certificate)
 
     def _serve(self, manifest: Manifest, place: Place, want: Want) -> None:
-        self._run("remember that it is open", sh("rm -f {closed}", closed=self._layout.closed))
+        self._session.host.ask(sh("rm -f {closed}", closed=self._layout.closed))
         self._converge(made.serving(self._layout, manifest, place, self._site(want)))
 
     def _back(self, want: Want, failed: Release) -> str:
@@ -351,7 +349,7 @@ class LanWork:
             return "There was no release before it, so nothing serves. Mend the cause and deploy again."
         self._serve(before.manifest, place, want)
         self._converge(made.drained(self._layout, before.manifest, place))
-        answer = self._answer(want, before.manifest, self._patience.serving)
+        answer = self._answer(want, before.manifest, place, self._patience.serving)
         if answer.held:
             return f"{before.id} serves again."
         return f"{before.id} serves again, but answers {answer.text[:200]!r}: look at it at once (crmhost logs)."
@@ -361,8 +359,8 @@ class LanWork:
         if place.serving != manifest.release.id:
             self._converge([Resource(UnitKind(), self._layout.unit(manifest.release, "web"), None)])
 
-    def _answer(self, want: Want, manifest: Manifest, patience: float) -> Answer:
-        known = self._values(want, manifest)
+    def _answer(self, want: Want, manifest: Manifest, place: Place, patience: float) -> Answer:
+        known = self._values(want, manifest, place)
         given = question(want.recipe.ready, want, known, manifest.listen, patience, manner(self._layout, known))
         name = f"ask {manifest.release.id}"
         output = self._session.run(name, program("ask", PYTHON), stdin=given, safe=True, timeout=patience + 60)

@@ -54,12 +54,9 @@ def dump(session: Session, ground: Ground, what: BackupSet, keys: Mapping[str, s
     db = ground.db if what.database else ""
     script = program("store", ground.python, "dump", db, copy, ground.data, *what.paths)
     with talking(session.host, f"{ground.contract}: the data could not be read", script, ground.log) as talk:
-        told = _json(talk, ground)
+        told = answer(talk, ground.contract)
         writer.database(talk.part())
-        files = talk.file()
-        writer.data(files)
-        while files.read(1 << 20):
-            pass
+        data(talk, writer)
     return writer.end(ground.contract, _tables(told), str(told["database"]))
 
 
@@ -87,6 +84,26 @@ def load(session: Session, ground: Ground, what: BackupSet, source: BinaryIO, fo
     return found
 
 
+def data(talk: Talk, writer: Writer) -> None:
+    """Hand the tar over that the program tells, to its end."""
+    files = talk.file()
+    writer.data(files)
+    while files.read(1 << 20):  # what fills its last record up
+        pass
+
+
+def answer(talk: Talk, contract: str) -> Mapping[str, Any]:
+    """Return the JSON object that the program tells."""
+    raw = b"".join(talk.part())
+    try:
+        told = json.loads(raw)
+        if isinstance(told, dict):
+            return told
+    except ValueError:
+        pass
+    raise HostError(f"{contract}: the host's Python answered {safe(raw[:200].decode(errors='replace'))!r}")
+
+
 def _beside(session: Session, ground: Ground, folder: str, source: BinaryIO) -> Contents:
     """Restore everything beside what is there and return its counts; raises where they are not the dumped ones."""
     reader = Reader(source)
@@ -96,21 +113,10 @@ def _beside(session: Session, ground: Ground, folder: str, source: BinaryIO) -> 
         talk.tell(reader.database(SQLITE))
         talk.tell(reader.data())
         _, expected = reader.end()
-        told = _json(talk, ground)
+        told = answer(talk, ground.contract)
     found = Contents(_tables(told), int(told["files"]), int(told["bytes"]), expected.keys, expected.database)
     check_counts(ground.contract, expected, found)
     return found
-
-
-def _json(talk: Talk, ground: Ground) -> Mapping[str, Any]:
-    raw = b"".join(talk.part())
-    try:
-        told = json.loads(raw)
-        if isinstance(told, dict):
-            return told
-    except ValueError:
-        pass
-    raise HostError(f"{ground.contract}: the host's Python answered {safe(raw[:200].decode(errors='replace'))!r}")
 
 
 def _tables(told: Mapping[str, Any]) -> dict[str, int]:

@@ -33,7 +33,7 @@ def inside(
     """
     spec = json.dumps({"candidate": candidate, "patience": patience}).encode()
     with talking(host, "the web process could not be started", program("hold", python), log) as talk:
-        talk.write(spec + b"\n")
+        talk.send(spec + b"\n")
         with joined(host, python, _port(talk), log) as here:
             yield here
 
@@ -84,5 +84,5 @@ def _join(line: socket.socket, host: Host, relay: Sh, log: str) -> None:
 def _feed(line: socket.socket, talk: Talk) -> None:
     with contextlib.suppress(HostError, OSError):
         while data := line.recv(_CHUNK):
-            talk.write(data)
+            talk.send(data)
         talk.end()

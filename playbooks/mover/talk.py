@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,10 @@ class Talk:
                 f"{self._what}: {cut}", "The program on the host ended early; look at its log and try again."
             ) from cut
 
+    def raw(self) -> BinaryIO:
+        """Return all that the program prints, to its end, as a file to read from."""
+        return io.BufferedReader(_Raw(self), 1 << 20)
+
     def file(self) -> BinaryIO:
         """Return the next part as a file to read from."""
         return cast(BinaryIO, Source(self.part()))
@@ -50,10 +55,14 @@ class Talk:
             sink.write(piece)
         sink.end()
 
+    def send(self, data: bytes) -> None:
+        """Hand bytes over; raises HostError when the program is gone."""
+        self._stream.send(data)
+
     def write(self, data: bytes) -> int:
-        """Hand bytes over."""
+        """Hand bytes over to a program that tells parts; raises HostError with its own reason when it is gone."""
         try:
-            self._stream.send(data)
+            self.send(data)
         except HostError:
             for _ in self.part():  # it says why it has ended, when it can
                 pass
@@ -82,6 +91,20 @@ class Talk:
 
     def _silent(self) -> HostError:
         return HostError(f"{self._what}: silent for {SILENCE / 60:.0f} minutes", "Look at the host's load.")
+
+
+class _Raw(io.RawIOBase):
+    def __init__(self, talk: Talk) -> None:
+        super().__init__()
+        self._talk = talk
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed has a private type here
+        data = self._talk.some(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 @contextmanager

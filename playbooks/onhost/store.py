@@ -98,9 +98,9 @@ def load(folder: str) -> "dict[str, object]":
 
 def put_in_place(folder: str, db: str, data: str, folders: "list[str]") -> None:
     """Let what was loaded take the place of what is there. Killed meanwhile, load and swap again make it whole."""
-    stays = []
+    stays = [path.name for path in pathlib.Path(folder, "x").parents if path.parent == pathlib.Path(data)]
     if db:
-        stays = [pathlib.Path(db).name + end for end in ("", *COMPANIONS)]
+        stays += [pathlib.Path(db).name + end for end in ("", *COMPANIONS)]
         incoming = f"{folder}/db.sqlite3"
         forget_derived(incoming)
         for end in COMPANIONS:
