@@ -15,6 +15,8 @@ from crm.plan import Release
 from playbooks.become import HOME
 
 BASE = "/var/lib/crmhost"
+PARCELS = f"{BASE}/parcels"
+"""Where the packages lie that were brought to a server without a network."""
 SOCKETS = "/var/run/postgresql"
 """Where Debian's PostgreSQL has its sockets."""
 USER_BYTES = 31
@@ -113,6 +115,11 @@ class Layout:
     def crossing(self) -> str:
         """Return the file that remembers the last upgrade of the database's schema."""
         return f"{self.root}/crossing.json"
+
+    @property
+    def parcel(self) -> str:
+        """Return the folder of what is installed, where the server fetches nothing itself."""
+        return f"{PARCELS}/{self.contract}"
 
     @property
     def closed(self) -> str:

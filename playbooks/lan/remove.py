@@ -8,7 +8,7 @@ from crm.sql import script
 from playbooks.kept import Kept
 from playbooks.kinds.unit import RECORDS
 from playbooks.lan.asuser import psql
-from playbooks.lan.layout import BASE, Layout
+from playbooks.lan.layout import BASE, PARCELS, Layout
 from playbooks.shell import Sh, lines, sh
 
 _DRAIN = 60  # seconds that requests which nginx passed on before the switch have to end
@@ -108,7 +108,13 @@ def drop_folders(layout: Layout, *, keep_data: bool) -> Sh:
     )
     return lines(
         gone,
-        sh("rm -rf {runs} {authority}", runs=layout.runs, authority=f"{layout.public}/{layout.contract}.crt"),
+        sh(
+            "rm -rf {runs} {authority} {parcel}\nrmdir {parcels} 2>/dev/null || true",
+            runs=layout.runs,
+            authority=f"{layout.public}/{layout.contract}.crt",
+            parcel=layout.parcel,
+            parcels=PARCELS,
+        ),
         sh(
             """\
 rmdir {customers} 2>/dev/null || true
@@ -155,7 +161,7 @@ if [ -e {root} ]; then find {root} | head -n 20; fi""",
     return lines(
         sh(
             """\
-for f in {systemd}/{units} {systemd}/*/{units} {site} {engine} {runs}; do
+for f in {systemd}/{units} {systemd}/*/{units} {site} {engine} {runs} {parcel}; do
   if [ -e "$f" ] || [ -L "$f" ]; then printf '%s\\n' "$f"; fi
 done
 systemctl list-units --all --plain --no-legend -- {pattern} | cut -d' ' -f1
@@ -166,6 +172,7 @@ ps -o pid=,args= -u {user} 2>/dev/null | sed 's/^ */process /' | head -n 20""",
             site=f"/etc/nginx/conf.d/crmhost-{layout.contract}.conf",
             engine=layout.engine,
             runs=layout.runs,
+            parcel=layout.parcel,
             user=layout.user,
         ),
         data if keep_data else whole,

@@ -97,8 +97,8 @@ def staged(ground: Ground, want: Want, manifest: Manifest, known: Mapping[str, s
     venv = Resource(
         VenvKind(account="root"),
         artifact,
-        VenvWanted(lock.lock, lock.python, lock.build, shared=True),
-        (manifest_file.id, f"folder:{layout.artifacts}", "package:python3-venv"),
+        VenvWanted(lock.lock, lock.python, lock.build, setup.offline.wheels if setup.offline else "", shared=True),
+        (manifest_file.id, f"folder:{layout.artifacts}", "package:python3-venv", f"parcel:{layout.parcel}"),
     )
     resources = (
         *server(place, setup, salt),

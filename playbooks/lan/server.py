@@ -14,7 +14,8 @@ from playbooks.kinds.service import ServiceKind, ServiceWanted
 from playbooks.lan import firewall
 from playbooks.lan.facts import Place
 from playbooks.lan.firewall import Asked
-from playbooks.lan.layout import BASE
+from playbooks.lan.layout import BASE, PARCELS
+from playbooks.lan.offline import Offline
 from playbooks.lan.sites import Certificate
 
 JOURNAL = "/etc/systemd/journald.conf.d/crmhost.conf"
@@ -26,16 +27,22 @@ SystemMaxUse=1G
 """
 PACKAGES = ("nginx", "postgresql", "python3", "python3-venv")
 CLOCK = "systemd-timesyncd"
+EVERY = (*PACKAGES, CLOCK)
+"""All Debian packages that a deploy may install, whatever a server has."""
 FIREWALL = "crmhost"
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a contract says of its server besides the CRM. key: of the certificate, PEM."""
+    """What a contract says of its server besides the CRM. key: of the certificate, PEM.
+
+    offline: what everything is installed from, where the server fetches nothing itself.
+    """
 
     asked: Asked
     certificate: Certificate | None = None
     key: str | None = field(default=None, repr=False)
+    offline: Offline | None = None
 
 
 def server(place: Place, setup: Setup, salt: str) -> tuple[Resource, ...]:
@@ -44,13 +51,17 @@ def server(place: Place, setup: Setup, salt: str) -> tuple[Resource, ...]:
     The folder above them is there already: whoever takes the lock makes it.
     """
     seen = place.server
-    names = PACKAGES if seen.clock else (*PACKAGES, CLOCK)
-    installed = packages(names)
+    names = PACKAGES if seen.clock else EVERY
+    brought = () if setup.offline is None else (setup.offline.resource(),)
+    installed = packages(names, setup.offline.debs if setup.offline else "", tuple(one.id for one in brought))
     clock = () if seen.clock else (Resource(ServiceKind(), CLOCK, ServiceWanted(), (f"package:{CLOCK}",)),)
     wall = firewall.together((setup.asked, *place.firewalls.values()))
     filter_ = () if wall is None else (Resource(FirewallKind(), FIREWALL, wall),)
     folders = {f"{BASE}/artifacts": 0o755, f"{BASE}/customers": 0o755, f"{BASE}/public": 0o755}
+    if brought:
+        folders[PARCELS] = 0o755
     return (
+        *brought,
         *installed,
         *(folder(path, FolderWanted(mode, owner="root", group="root")) for path, mode in folders.items()),
         folder(f"{BASE}/templates", FolderWanted(0o700, owner="root", group="root")),
