@@ -20,14 +20,16 @@ from crm.plan import Change, Plan, Want
 from crm.recipe import Recipe
 from crm.release import artifact_digest, lock_of
 from crmhost import deploy
+from crmhost.backup.shelf import Shelf
 from crmhost.deploy import Destroy, Outcome
 from crmhost.public import check
 from crmhost.sandbox.host import Sandbox
-from crmhost.sequence import Means, Public
+from crmhost.sequence import Means, Public, Sure, nobody
 from playbooks.kinds.venv import MARKER, VenvWanted
 from playbooks.webhost.driver import WebHostDriver
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.work import Patience
+from tests.support.backups import open_backups
 from tests.support.hosts import reach
 from tests.support.smallapp.recipe import RECIPE, VERSIONS
 from tests.support.wants import SECRETS, small_want
@@ -40,15 +42,15 @@ def quick_public(want: Want) -> None:
     check(want, patience=5.0)
 
 
-QUIETLY = Means(lambda _: None, quick_public)
-
-
 def spare_port() -> int:
     """Return a loopback port that nobody listens on."""
     with socket.socket() as spare:
         spare.bind(("127.0.0.1", 0))
         port: int = spare.getsockname()[1]
         return port
+
+
+QUIETLY = Means(lambda _: None, quick_public)
 
 
 @dataclass
@@ -90,6 +92,15 @@ class Customer:
                 host, self.contract, document_root=None, who="test@here", progress=progress, patience=PATIENT
             )
 
+    @property
+    def shelf(self) -> Shelf:
+        """Return its backups."""
+        return open_backups(self.box.root, self.contract)
+
+    def means(self, progress: Progress = lambda _: None, public: Public = quick_public, sure: Sure = nobody) -> Means:
+        """Return what the sequence uses besides its target."""
+        return Means(progress, public, lambda: self.shelf, sure)
+
     def plan(self, version: str = "1.0", **slots: str) -> Plan:
         """Return what a deploy would change."""
         with self.driver() as driver:
@@ -102,22 +113,23 @@ class Customer:
         public: Public = quick_public,
         progress: Progress = lambda _: None,
         confirm: Callable[[Plan], bool] = lambda _: True,
+        sure: Sure = nobody,
         **slots: str,
     ) -> Outcome:
         """Deploy it."""
         with self.driver(progress) as driver:
             want = self.want(version, **slots)
-            return deploy.deploy(driver, want, Means(progress, public), confirm=confirm)
+            return deploy.deploy(driver, want, self.means(progress, public, sure), confirm=confirm)
 
-    def rollback(self, to: str | None = None, *, version: str = "1.0") -> Outcome:
+    def rollback(self, to: str | None = None, *, version: str = "1.0", sure: Sure = nobody, **slots: str) -> Outcome:
         """Go back."""
         with self.driver() as driver:
-            return deploy.rollback(driver, self.want(version), to, QUIETLY)
+            return deploy.rollback(driver, self.want(version, **slots), to, self.means(sure=sure))
 
-    def destroy(self, *, keep_data: bool = False) -> Outcome:
+    def destroy(self, *, keep_data: bool = False, backup: bool = False) -> Outcome:
         """Remove it."""
         with self.driver() as driver:
-            return deploy.destroy(driver, self.want(), Destroy(keep_data), QUIETLY)
+            return deploy.destroy(driver, self.want(), Destroy(keep_data, backup), self.means())
 
     def get(self, path: str = "/ready") -> str:
         """Return `STATUS BODY` of a page, or `down`."""

@@ -14,17 +14,19 @@ from crm.driver import Progress
 from crm.plan import Plan, Want
 from crm.recipe import Recipe
 from crmhost import deploy
+from crmhost.backup.shelf import Shelf
 from crmhost.deploy import Destroy, Outcome
 from crmhost.door import Door
 from crmhost.lancertificate import authority, issue
 from crmhost.public import check
-from crmhost.sequence import Means, Public
+from crmhost.sequence import Means, Public, Sure, nobody
 from playbooks.lan.driver import LanDriver
 from playbooks.lan.firewall import Asked
 from playbooks.lan.layout import Layout
 from playbooks.lan.server import Setup
 from playbooks.lan.sites import Certificate
 from playbooks.lan.work import Patience
+from tests.support.backups import open_backups
 from tests.support.lanhost import LanHost
 from tests.support.smallapp.recipe import RECIPE
 from tests.support.wants import SECRETS, small_want
@@ -81,9 +83,14 @@ class LanCustomer:
         """Ask the public URL as its users do."""
         check(want, self.door, patience=10.0)
 
-    def means(self, progress: Progress = lambda _: None, public: Public | None = None) -> Means:
+    @property
+    def shelf(self) -> Shelf:
+        """Return its backups."""
+        return open_backups(self.lan.known_hosts.parent, self.contract)
+
+    def means(self, progress: Progress = lambda _: None, public: Public | None = None, sure: Sure = nobody) -> Means:
         """Return what the sequence uses besides the target."""
-        return Means(progress, public or self.public)
+        return Means(progress, public or self.public, lambda: self.shelf, sure)
 
     @contextmanager
     def driver(self, progress: Progress = lambda _: None) -> Iterator[LanDriver]:
@@ -110,15 +117,15 @@ class LanCustomer:
             means = self.means(progress, public)
             return deploy.deploy(driver, self.want(version, **slots), means, confirm=confirm)
 
-    def rollback(self, to: str | None = None, *, version: str = "1.0") -> Outcome:
+    def rollback(self, to: str | None = None, *, version: str = "1.0", sure: Sure = nobody) -> Outcome:
         """Go back."""
         with self.driver() as driver:
-            return deploy.rollback(driver, self.want(version), to, self.means())
+            return deploy.rollback(driver, self.want(version), to, self.means(sure=sure))
 
-    def destroy(self, *, keep_data: bool = False) -> Outcome:
+    def destroy(self, *, keep_data: bool = False, backup: bool = False) -> Outcome:
         """Remove it."""
         with self.driver() as driver:
-            return deploy.destroy(driver, self.want(), Destroy(keep_data), self.means())
+            return deploy.destroy(driver, self.want(), Destroy(keep_data, backup), self.means())
 
     def get(self, path: str = "/ready") -> str:
         """Return `STATUS BODY` of a page, or why there is none."""
