@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Discriminator, Field, Tag
 
 from contract.base import Model
+from contract.network import Network
 from contract.scalar import DockerUrl, ExactVersion, Folder, Hop, Host, Label, Loopback, Port, Url, User
 
 
@@ -32,13 +33,26 @@ class WebHost(Model):
     kind: Literal["webhost"] = Field("webhost", description="A shared web host, without root")
 
 
+class Firewall(Model):
+    """Who reaches the server: SSH and the customers' sites are let in, and nothing else."""
+
+    ssh_from: tuple[Network, ...] = Field(description="The networks from which SSH is reached")
+    web_from: tuple[Network, ...] = Field((), description="The networks from which the site is reached; none: all")
+
+
 class Lan(Model):
-    """A server in the customer's own network, with sudo, reached through `jump` hosts in order."""
+    """A server in the customer's own network, with sudo, reached through `jump` hosts in order.
+
+    `tls` says whose certificate an https URL has: one by an authority that crmhost makes for this customer, or the
+    customer's own, which are the contract's secrets `tls-certificate` and `tls-key`.
+    """
 
     host: Host = Field(description="The server, as the last jump host reaches it")
     user: User = Field(description="An account that may use sudo")
     port: Port | None = Field(None, description="SSH's port: 22, or the one of the user's SSH configuration")
     jump: tuple[Hop, ...] = Field((), description="The hosts on the way, in order")
+    tls: Literal["internal", "own"] = Field("internal", description="Whose certificate the site has")
+    firewall: Firewall | None = Field(None, description="Who reaches the server; absent: no firewall is touched")
     kind: Literal["lan"] = Field("lan", description="A server with sudo in the customer's network")
 
 
