@@ -145,7 +145,7 @@ class Customer:
         """Log in as the customer's administrator and write a note."""
         session = self.log_in("admin", SECRETS["admin-password"])
         assert session is not None
-        status, _, _ = self._post("/notes", {"text": text}, session)
+        status, _, _ = self.post("/notes", {"text": text}, session)
         assert status == 303
 
     def log_in(self, name: str, password: str) -> str | None:
@@ -156,7 +156,7 @@ class Customer:
         token = re.search(r'name="csrf" value="(\w+)"', page)
         assert token is not None, page
         form = {"csrf": token[1], "username": name, "password": password}
-        status, _, cookie = self._post("/login", form, f"csrf={token[1]}")
+        status, _, cookie = self.post("/login", form, f"csrf={token[1]}")
         return cookie.partition(";")[0] if status == 303 else None
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
@@ -179,7 +179,8 @@ class Customer:
         """Return the process id of the leader of a process."""
         return int(Path(f"{self.layout.runs}/{process}.pid").read_text().split()[0])
 
-    def _post(self, path: str, form: dict[str, str], cookie: str) -> tuple[int, str, str]:
+    def post(self, path: str, form: dict[str, str], cookie: str) -> tuple[int, str, str]:
+        """Send a form in a session; return status, body and the cookie that is set."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
             connection.request("POST", path, urllib.parse.urlencode(form), {"Cookie": cookie})
             response = connection.getresponse()
