@@ -24,7 +24,7 @@ from crmhost.fleet import Fleet
 from crmhost.order import Access, read_order
 from crmhost.pins import files, known
 from crmhost.reach import Opening
-from crmhost.sequence import Means, Sure, nobody
+from crmhost.sequence import Means, Public, Sure, nobody
 from crmhost.vault import Vault, generate_password
 from crmhost.want import Order, make_want
 
@@ -43,11 +43,12 @@ class Target:
     want: Want
     progress: Progress
     door: Callable[[], Door] | None = None
+    public: Public | None = None
     backups: Callable[[], Backups] | None = None
 
     def means(self, sure: Sure = nobody) -> Means:
         """Return what the sequence uses besides the target."""
-        return Means(self.progress, self._ask_public, self.backups, sure)
+        return Means(self.progress, self.public or self._ask_public, self.backups, sure)
 
     def _ask_public(self, want: Want) -> None:
         from crmhost.door import STREET
@@ -136,6 +137,11 @@ def open_wish(wish: Wish, accept: Accept) -> Iterator[Target]:
         from crmhost.cloud import open_cloud
 
         with open_cloud(wish, accept) as target:
+            yield target
+    elif wish.order.kind == "lan":
+        from crmhost.lan import open_lan
+
+        with open_lan(wish, accept) as target:
             yield target
     else:
         with _open_webhost(wish, accept) as target:

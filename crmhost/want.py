@@ -27,7 +27,7 @@ class Order:
     """What a deploy takes from a contract, and nothing else of it: plain texts and a port.
 
     user, host, port, jump, document_root: of a web host; port 0: as the SSH configuration says.
-    docker: the address of a Docker engine.
+    docker: the address of a Docker engine. lan: what the contract says of its server, as `crmhost.lan` writes it.
     """
 
     contract: str
@@ -42,6 +42,7 @@ class Order:
     jump: tuple[str, ...] = ()
     document_root: str | None = None
     docker: str = ""
+    lan: str = ""
 
 
 def order_of(contract: Contract, file: str, now: Micros) -> Order:
@@ -53,7 +54,7 @@ def order_of(contract: Contract, file: str, now: Micros) -> Order:
 
 def early_order(contract: Contract, file: str) -> Order:
     """Return what the contract orders, signed or not; raises Refused where its target allows no deploy."""
-    from contract.model import Cloud, WebHost
+    from contract.model import Cloud, Lan, WebHost
 
     _refuse_kind(contract, file)
     target = contract.target
@@ -75,6 +76,17 @@ def early_order(contract: Contract, file: str) -> Order:
     )
     if isinstance(target, Cloud):
         return replace(order, docker=target.docker)
+    if isinstance(target, Lan):
+        from crmhost.lan import said
+
+        return replace(
+            order,
+            user=target.user,
+            host=target.host,
+            port=target.port or 0,
+            jump=target.jump,
+            lan=said(target),
+        )
     if not isinstance(target, WebHost) or target.listen is None:
         raise Refused(
             f"{file}: target.listen: is absent, so the CRM has no address to serve at",

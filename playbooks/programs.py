@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from playbooks.shell import Sh, sh
 
-Program: TypeAlias = Literal["records", "ask", "step", "store", "hold", "relay"]
+Program: TypeAlias = Literal["records", "ask", "step", "store", "hold", "relay", "site"]
 _PACKAGE = "playbooks.onhost"
 _LOADER = """
 import base64, json, sys, types, zlib
@@ -28,6 +28,7 @@ _NEEDS: dict[Program, tuple[str, ...]] = {
     "store": ("frames", "files", "records", "store"),
     "hold": ("psql", "records", "ask", "hold"),
     "relay": ("relay",),
+    "site": ("site",),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,9 +10,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from crm.driver import Progress, Status
-from crm.errors import HostError, Refused
+from crm.errors import GateFailed, HostError, Refused
 from crm.plan import Crossing, Plan, Release, Want
-from crm.recipe import Exec, PipLock, Recipe
+from crm.recipe import Ask, Exec, Http, PipLock, Recipe
+from playbooks.asking import read_answer
 from playbooks.attached import attached
 from playbooks.host import Host
 from playbooks.lan.asuser import before
@@ -19,14 +21,18 @@ from playbooks.lan.facts import Place
 from playbooks.lan.layout import Layout, job
 from playbooks.lan.release import DATABASE
 from playbooks.lan.server import Setup
+from playbooks.lan.sites import Address
 from playbooks.lan.survey import look, plan_of, survey
 from playbooks.manifest import Manifest
+from playbooks.programs import program
 from playbooks.shell import sh
 from playbooks.terminal import safe_line
 
 if TYPE_CHECKING:
     from playbooks.lan.work import LanWork, Patience
 
+PATIENCE = 20.0
+"""Seconds within which the site answers as it should."""
 STEPS = "steps"
 """The log of what the steps printed, among the processes' logs."""
 
@@ -88,6 +94,22 @@ class LanDriver:
         """Return the releases that have proven themselves and are kept, the one that served last first."""
         return [kept.manifest.release for kept in self._place().kept if kept.proven]
 
+    def ask_site(self, want: Want, ask: Ask) -> None:
+        """Ask the site as its users do, but on the server itself: who deploys may be outside of its network.
+
+        `ask` is a plain GET. Raises GateFailed when the answer is not the expected one, or another certificate is
+        shown.
+        """
+        from playbooks.lan.work import PYTHON
+
+        address, certificate = Address.of(want.slots["url"]), self._setup.certificate
+        given = site_question(ask, address, None if certificate is None else certificate.leaf, PATIENCE)
+        script = sh("printf %s {given} | {program}", given=given, program=program("site", PYTHON))
+        answer = read_answer(self._host.ask(script, timeout=PATIENCE + 30.0).decode("utf-8", "replace"))
+        if not answer.held:
+            found = safe_line(answer.text, 200)
+            raise GateFailed(f"{want.slots['url']}, asked on the server, answered {found!r}, not {ask.expect!r}")
+
     @contextmanager
     def inside(self, release: Release) -> Iterator[tuple[str, int]]:
         """Give a loopback address here at which a release whose web process runs answers, whoever else is served."""
@@ -131,6 +153,25 @@ class LanDriver:
         if kept is None:
             raise HostError(f"{self._layout.contract}: no release serves on the server", "deploy it first")
         return kept.manifest
+
+
+def site_question(ask: Ask, address: Address, certificate: str | None, patience: float) -> str:
+    """Return the input of the program `site`. Pure."""
+    if not isinstance(ask.how, Http) or ask.how.method != "GET":
+        raise ValueError("a site is asked by GET alone")
+    usual = address.port == (443 if address.secure else 80)
+    headers = {"Host": address.host if usual else f"{address.host}:{address.port}", "User-Agent": "crmhost"}
+    spec = {
+        "method": "GET",
+        "path": ask.how.path,
+        "headers": headers,
+        "expect": ask.expect,
+        "patience": patience,
+        "host": address.host,
+        "port": address.port,
+        "certificate": certificate if address.secure else None,
+    }
+    return json.dumps(spec)
 
 
 def names_of(manifest: Manifest) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from playbooks.kind import Account, Act, Row
 from playbooks.kinds.places import malformed
 from playbooks.lan.asuser import psql
 from playbooks.lan.firewall import Asked, decode_asked
-from playbooks.lan.layout import Layout
+from playbooks.lan.layout import SOCKETS, Layout
 from playbooks.manifest import decode
 from playbooks.shell import Sh, sh
 
@@ -98,7 +98,12 @@ for u in /proc/net/tcp /proc/net/tcp6; do
   while read -r j a b c d; do case $c in 0A) row {key} port "${{a##*:}}" ;; esac; done <"$u"
 done
 row {key} systemd "$(systemctl --version 2>/dev/null | head -n 1)"
-row {key} clusters "$(pg_lsclusters -h 2>/dev/null)"
+for u in /etc/postgresql/*/*/postgresql.conf; do
+  [ -f "$u" ] || continue
+  v=$(sed -n 's/^[[:space:]]*port[[:space:]]*=[[:space:]]*\\([0-9]*\\).*/\\1/p' "$u")
+  u=${{u%/postgresql.conf}}; k=down; [ ! -S {sockets}/.s.PGSQL."$v" ] || k=up
+  w=${{u%/*}}; row {key} cluster "${{w##*/}}" "${{u##*/}}" "$v" "$k"
+done
 if systemd-detect-virt -c >/dev/null 2>&1; then row {key} clock container; fi
 for t in chronyd ntpd openntpd; do
   if command -v "$t" >/dev/null 2>&1; then row {key} clock "$t"; fi
@@ -108,6 +113,7 @@ done""",
             releases=layout.releases,
             customers=layout.customers,
             root=layout.root,
+            sockets=SOCKETS,
         )
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, Place]:
@@ -158,27 +164,22 @@ def _place(key: str, said: Mapping[str, Sequence[Row]]) -> Place:
 
 def _server(said: Mapping[str, Sequence[Row]]) -> Server:
     ((_, _, version),) = said["systemd"]
-    ((_, _, clusters),) = said["clusters"]
     found = re.match(r"systemd (\d+)", version)
     return Server(
         systemd=int(found[1]) if found else 0,
-        cluster=cluster_of(clusters),
+        cluster=_cluster([row[2:] for row in said.get("cluster", ())]),
         clock="clock" in said,
         listening=frozenset(int(port, 16) for _, _, port in said.get("port", ())),
     )
 
 
-def cluster_of(text: str) -> tuple[str, str, str] | None:
-    """Return version, name and port of the cluster to use, as pg_lsclusters lists them: one that is up, else a first.
-
-    Raises ValueError for what it cannot have printed.
-    """
-    rows = [line.split() for line in text.splitlines() if line.strip()]
-    for row in rows:
-        if len(row) < 4 or not row[2].isdecimal():
-            raise ValueError(text)
-    best = next((row for row in rows if row[3].startswith("online")), rows[0] if rows else None)
-    return None if best is None else (best[0], best[1], best[2])
+def _cluster(rows: Sequence[Row]) -> tuple[str, str, str] | None:
+    """Return version, name and port of the cluster to use: one that is up, else the first."""
+    best = next((row for row in rows if row[3] == "up"), rows[0] if rows else None)
+    if best is None:
+        return None
+    version, name, port, _ = best
+    return version, name, str(int(port))
 
 
 @dataclass(frozen=True, slots=True)

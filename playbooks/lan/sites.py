@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -31,6 +32,12 @@ class Certificate:
     def digest(self) -> str:
         """Return what tells that nginx must read the files again; nothing of it is secret."""
         return hashlib.sha256(f"{self.chain}\0{self.authority}".encode()).hexdigest()[:16]
+
+    @property
+    def leaf(self) -> str:
+        """Return the SHA-256 (hex) of the certificate itself, without what is between it and its authority."""
+        end = "-----END CERTIFICATE-----"
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.chain.partition(end)[0].strip() + f"\n{end}\n")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

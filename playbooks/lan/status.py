@@ -12,7 +12,7 @@ from playbooks.kinds.unit import UnitKind, UnitSeen
 from playbooks.lan.facts import Place
 from playbooks.lan.layout import Layout, job
 from playbooks.lan.slots import values
-from playbooks.lan.survey import PORT, look, manner
+from playbooks.lan.survey import look, manner, port_of
 from playbooks.lan.work import PYTHON
 from playbooks.manifest import Manifest
 from playbooks.observe import observe
@@ -52,8 +52,7 @@ def _state(unit: str, seen: UnitSeen) -> tuple[str, str]:
 
 def _users(host: Host, layout: Layout, want: Want, manifest: Manifest, place: Place) -> int | None:
     """Return the number of active users, or None when the recipe's question has no such answer now."""
-    port = PORT if place.server.cluster is None else place.server.cluster[2]
-    known = values(layout, want, manifest.release, manifest.artifact, manifest.listen, port)
+    known = values(layout, want, manifest.release, manifest.artifact, manifest.listen, port_of(place))
     ask = Ask(want.recipe.users.how, r"\d+\s*$")
     given = question(ask, want, known, manifest.listen, 0.0, manner(layout, known))
     script = sh("printf %s {given} | {ask}", given=given.decode(), ask=program("ask", PYTHON))

@@ -1,0 +1,135 @@
+"""Opening the target of a contract on a server with sudo: its certificate, its driver, and how its URL is asked."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from crm.errors import Refused
+from crmhost.lancertificate import AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY, Pair, authority, checked, issue, renewed
+from crmhost.reach import Opening
+from crmhost.target import Accept, Target, Wish, backups_of, who
+
+if TYPE_CHECKING:
+    from contract.target import Lan
+    from crmhost.bundle.opening import Opened
+    from playbooks.lan.firewall import Asked
+    from playbooks.lan.server import Setup
+    from playbooks.lan.sites import Address
+
+
+def said(target: Lan) -> str:
+    """Return what a contract says of its server besides how it is reached, as an order keeps it."""
+    wall = target.firewall
+    firewall = None if wall is None else {"ssh": wall.ssh_from, "web": wall.web_from}
+    return json.dumps({"tls": target.tls, "firewall": firewall}, sort_keys=True)
+
+
+@contextmanager
+def open_lan(wish: Wish, accept: Accept, bundle: Opened | None = None) -> Iterator[Target]:
+    """Give the target, connected as root. bundle: everything is installed from it, and from nothing else."""
+    order = wish.order
+    opening = Opening(wish.fleet, order, wish.access, accept, root=True)
+    try:
+        # The server does its half of the handshake while this half of the work is done.
+        from crmhost.door import Door
+        from crmhost.public import question
+        from playbooks.lan.driver import LanDriver
+        from playbooks.lan.sites import Address
+        from playbooks.lan.work import Patience
+
+        want = wish.want()
+        setup = setup_of(wish, datetime.fromtimestamp(time.time(), UTC))
+        patience = None if wish.patience is None else Patience(wish.patience)
+        host = opening.host()
+        if bundle is not None:
+            bundle.refuse_want(want)
+            bundle.refuse_host(host, want)
+            setup = replace(setup, offline=bundle.offline())
+        driver = LanDriver(host, order.contract, setup, who=who(), progress=wish.progress, patience=patience)
+        yield Target(
+            driver,
+            want,
+            wish.progress,
+            door=lambda: Door((order.host, Address.of(want.slots["url"]).port), _trusted(setup)),
+            backups=lambda: backups_of(wish, want),
+            public=lambda asked: driver.ask_site(asked, question(asked)),
+        )
+    finally:
+        opening.close()
+
+
+def setup_of(wish: Wish, now: datetime) -> Setup:
+    """Return what the contract says of its server; its certificate is made, or made anew, where that is due.
+
+    Raises Refused for a certificate of the customer's own that browsers would not believe.
+    """
+    from playbooks.lan.server import Setup
+    from playbooks.lan.sites import Address, Certificate
+
+    raw = json.loads(wish.order.lan)
+    address = Address.of(wish.order.slots["url"])
+    asked = _asked(raw["firewall"], wish.order.port or 22, address)
+    if not address.secure:
+        return Setup(asked)
+    if raw["tls"] == "own":
+        pair = own(wish, address.host, now)
+        return Setup(asked, Certificate(pair.certificate), pair.key)
+    made, root = internal(wish, address.host, now)
+    return Setup(asked, Certificate(made.certificate, root), made.key)
+
+
+def own(wish: Wish, host: str, now: datetime) -> Pair:
+    """Return the certificate that the customer has; raises Refused where it is missing or would not be believed."""
+    vault, contract = wish.vault(), wish.order.contract
+    found = [vault.get(contract, name) for name in (CERTIFICATE, KEY)]
+    if found[0] is None or found[1] is None:
+        missing = CERTIFICATE if found[0] is None else KEY
+        raise Refused(
+            f"{wish.order.file}: target.tls: own, and the fleet has no secret {missing} of {contract}",
+            f"Store it as PEM: crmhost secrets set {contract} {missing} < FILE; of a certificate with all between it and"
+            " its authority",
+        )
+    return checked(Pair(found[0], found[1]), host, now, f"{contract}: its certificate")
+
+
+def internal(wish: Wish, host: str, now: datetime) -> tuple[Pair, str]:
+    """Return the site's certificate and that of the authority which signed it; both are made where they are missing.
+
+    The authority is this customer's alone, and may sign for nothing but the host of the URL: a device that trusts it
+    trusts it with no other site.
+    """
+    vault, contract = wish.vault(), wish.order.contract
+    names = (AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY)
+    kept = {name: vault.get(contract, name) for name in names}
+    root = Pair.of(kept[AUTHORITY], kept[AUTHORITY_KEY])
+    if root is None or renewed(root, host, now):
+        root, kept[CERTIFICATE] = authority(host, now), None
+    site = Pair.of(kept[CERTIFICATE], kept[KEY])
+    if site is None or renewed(site, host, now):
+        site = issue(root, host, now)
+    if wish.make_secrets:
+        texts = (root.certificate, root.key, site.certificate, site.key)
+        for name, text in zip(names, texts, strict=True):
+            if kept[name] != text:
+                vault.set(contract, name, text)
+    return site, root.certificate
+
+
+def _trusted(setup: Setup) -> str | None:
+    """Return the authority that signed the site's certificate, where it is crmhost's own."""
+    return None if setup.certificate is None else setup.certificate.authority
+
+
+def _asked(firewall: dict[str, list[str]] | None, ssh: int, address: Address) -> Asked:
+    from playbooks.lan.firewall import Asked
+
+    web = (80, 443) if address.secure and address.port == 443 else (address.port,)
+    if firewall is None:
+        return Asked(ssh, web)
+    return Asked(ssh, web, tuple(firewall["ssh"]), tuple(firewall["web"]), asks=True)
