@@ -23,7 +23,7 @@ printf '%s\\n' 'Package: {name}' 'Version: {version}' 'Architecture: all' 'Maint
   'Depends: {depends}' 'Description: of a test' >p/DEBIAN/control
 printf '%s\\n' '/etc/{name}.conf' >p/DEBIAN/conffiles; echo 'version {version}' >p/etc/{name}.conf
 printf '%s\\n' '#!/bin/sh' '{post}' >p/DEBIAN/postinst; chmod 755 p/DEBIAN/postinst
-dpkg-deb -q --root-owner-group -b p {name}_{version}.deb; rm -r p
+dpkg-deb --root-owner-group -b p {name}_{version}.deb >/dev/null; rm -r p
 """
 
 
