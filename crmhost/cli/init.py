@@ -22,13 +22,14 @@ SCHEMA = "contract.schema.json"
     epilog=examples(
         "crmhost init acme --recipe creme --target webhost --host web1.example --user acme --listen 127.0.0.1:8100",
         'crmhost init acme --set "sla.availability=99.9 %" --set "term.signed=2026-01-10"',
+        "crmhost init zoho-acme --recipe zoho --target saas",
         "crmhost init --company 'Example Hosting' --set serve.listen=127.0.0.1:9464",
     )
 )
 @click.argument("name", required=False)
 @click.option("--recipe", default="creme", show_default=True, help="The CRM: crmhost recipes")
 @click.option("--crm-version", help="Its version. Default: the newest that the recipe knows.")
-@click.option("--target", default="webhost", show_default=True, help="webhost, lan, cloud or saas.")
+@click.option("--target", help="webhost, lan, cloud or saas. Default: webhost; of what is only measured: saas.")
 @click.option("--host", default="web.example", help="The host, as SSH reaches it.")
 @click.option("--port", type=click.IntRange(1, 65535), help="SSH's port, where it is not 22.")
 @click.option("--user", default="", help="The account on it. Default: NAME.")
@@ -82,11 +83,20 @@ def _fleet(name: str | None, company: str, sets: tuple[str, ...]) -> Fleet:
 
 def _contract(name: str, recipe: str, version: str | None, sets: tuple[str, ...], options: Mapping[str, Any]) -> str:
     from contract.scaffold import BadOption, Options, scaffold
-    from crm.catalogue import find
+    from crm.catalogue import find_any
+    from crm.measured import Measured
     from crm.recipe import Http
 
-    known = find(recipe)
-    pairs = [("monitor.path", known.ready.how.path)] if isinstance(known.ready.how, Http) else []
+    known = find_any(recipe)
+    if isinstance(known, Measured):
+        if options["target"] not in (None, "saas") or version:
+            raise known.only_measured()
+        pairs = [("monitor.path", known.path), ("monitor.expect.status", str(known.status))]
+        pairs += [("monitor.expect.body", known.body)] if known.body else []
+        options = {**options, "target": "saas", "url": options["url"] or known.url}
+    else:
+        pairs = [("monitor.path", known.ready.how.path)] if isinstance(known.ready.how, Http) else []
+        version = version or known.versions[-1]
     for one in sets:
         key, equals, value = one.partition("=")
         if not equals or not key:
@@ -94,8 +104,8 @@ def _contract(name: str, recipe: str, version: str | None, sets: tuple[str, ...]
         pairs.append((key, value))
     chosen = Options(
         recipe=recipe,
-        version=version or known.versions[-1],
-        target=str(options["target"]),
+        version=version or "",
+        target=str(options["target"] or "webhost"),
         host=str(options["host"]),
         port=options["port"],
         user=str(options["user"]),

@@ -10,6 +10,7 @@ from crmhost.cli.options import as_json, examples
 from crmhost.output import json_line, table
 
 if TYPE_CHECKING:
+    from crm.measured import Measured
     from crm.recipe import Recipe
 
 
@@ -18,27 +19,41 @@ if TYPE_CHECKING:
 @as_json
 def command(recipe: str | None, as_json: bool) -> None:
     """List the CRMs, or explain one: where it runs, what it needs, how it is installed, and what of that was run."""
-    from crm.catalogue import all_recipes, explain, find
+    from crm.catalogue import all_measured, all_recipes, explain, find_any
+    from crm.measured import Measured, explain_measured
 
     if recipe is not None:
-        one = find(recipe)
-        rows = explain(one)
+        one = find_any(recipe)
+        rows = explain_measured(one) if isinstance(one, Measured) else explain(one)
         if as_json:
             json_line("recipe", **_listed(one), answers=dict(rows))
         else:
             click.echo(table(("QUESTION", "ANSWER"), rows))
         return
-    known = all_recipes()
+    known, measured = all_recipes(), all_measured()
     if as_json:
-        for one in known:
-            json_line("recipe", **_listed(one))
+        for listed_one in [*map(_listed, known), *map(_listed, measured)]:
+            json_line("recipe", **listed_one)
         return
-    head = ("RECIPE", "CRM", "VERSIONS", "RUNS ON", "LICENCE")
-    listed = [(one.id, one.title, ", ".join(one.versions), ", ".join(one.targets), one.licence) for one in known]
+    head = ("RECIPE", "CRM", "VERSIONS", "RUNS ON", "EVIDENCE", "LICENCE")
+    listed = [
+        (one.id, one.title, ", ".join(one.versions), ", ".join(one.targets), _known(one.evidence), one.licence)
+        for one in known
+    ]
+    listed += [(one.id, one.title, "–", "measured only (saas)", _known(one.evidence), one.licence) for one in measured]
     click.echo(table(head, listed))
 
 
-def _listed(recipe: Recipe) -> dict[str, Any]:
+def _known(evidence: str) -> str:
+    """Return how a recipe is known, which is the first word of its evidence: run, read or believed."""
+    return evidence.partition(":")[0]
+
+
+def _listed(recipe: Recipe | Measured) -> dict[str, Any]:
+    from crm.measured import Measured
+
+    if isinstance(recipe, Measured):
+        return {"id": recipe.id, "title": recipe.title, "versions": [], "targets": ["saas"]}
     return {
         "id": recipe.id,
         "title": recipe.title,

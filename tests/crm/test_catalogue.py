@@ -21,11 +21,11 @@ def test_a_recipe_is_found_by_its_id() -> None:
 @pytest.mark.parametrize(
     ("asked", "remedy"),
     [
-        ("crème", "Did you mean creme? Known are: creme, dolibarr, tryton (crmhost recipes)."),
-        ("Creme", "Did you mean creme? Known are: creme, dolibarr, tryton (crmhost recipes)."),
-        ("salesforce", "Known are: creme, dolibarr, tryton (crmhost recipes)."),
-        ("", "Known are: creme, dolibarr, tryton (crmhost recipes)."),
-        ("../creme", "Did you mean creme? Known are: creme, dolibarr, tryton (crmhost recipes)."),
+        ("crème", "Did you mean creme? Known are: creme, dolibarr, fxiaoke, http, tryton, zoho (crmhost recipes)."),
+        ("Creme", "Did you mean creme? Known are: creme, dolibarr, fxiaoke, http, tryton, zoho (crmhost recipes)."),
+        ("salesforce", "Known are: creme, dolibarr, fxiaoke, http, tryton, zoho (crmhost recipes)."),
+        ("", "Known are: creme, dolibarr, fxiaoke, http, tryton, zoho (crmhost recipes)."),
+        ("../creme", "Did you mean creme? Known are: creme, dolibarr, fxiaoke, http, tryton, zoho (crmhost recipes)."),
     ],
 )
 def test_an_unknown_id_says_what_is_known(asked: str, remedy: str) -> None:
