@@ -105,15 +105,16 @@ def _secured(work: Work, mover: Mover, backups: Backups, want: Want, crossing: C
 def _let_in(work: Work, mover: Mover, want: Want, crossing: Crossing, means: Means) -> End:
     """Let customers in and prove it at the public URL; back to the backup only when somebody is sure of it."""
     new = crossing.new
-    crossing = replace(crossing, phase="open")
+    crossing, there = replace(crossing, phase="open"), "is ready, but does not serve"
     try:
         mover.mark(crossing)
         _serve_and_open(work, mover, want, new, means)
+        there = "serves on the host, but not at its public URL"
         ask_public(want, new, means)
     except GateFailed as failure:
         if not means.sure(Lost(crossing.begun, means.now())):
             raise GateFailed(
-                f"{new.id} serves on the host, but not at its public URL: {failure.what}",
+                f"{new.id} {there}: {failure.what}",
                 f"Mend the way to it, then: crmhost deploy {want.contract}. Or go back to {crossing.old.id} and lose"
                 f" what was written since: crmhost rollback {want.contract}",
             ) from failure
@@ -151,7 +152,13 @@ def _given_up(work: Work, want: Want, crossing: Crossing, failure: CrmhostError,
 
 def _able(work: Work, want: Want, means: Means) -> tuple[Mover, Backups]:
     mover = work.mover()
-    if mover is None or means.backups is None:
+    if mover is None:
+        raise Refused(
+            f"{want.contract}: its database would get another schema, and this version of crmhost cannot copy the"
+            " database that it has there, so nothing could be put back",
+            "Keep to a version of the same schema in crm.version; nothing was done.",
+        )
+    if means.backups is None:
         raise Refused(
             f"{want.contract}: its database would get another schema, and there is nowhere to keep a backup of it",
             "say in crmhost.yaml where backups are kept (backups:); nothing was done",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import docker.errors
 
 from crm import due as steps
+from crm.crossing import going_back
 from crm.driver import Progress
 from crm.plan import Change, Release, Want
 from crm.steps import Due, Records, without_release
@@ -83,7 +84,7 @@ def survey(cloud: Cloud, want: Want) -> Survey:
         slot=site.result().slot,
         closed=site.result().closed,
         records=found,
-        due=due(want, found, wanted_release),
+        due=None if going_back(crossing.result(), wanted_release) else due(want, found, wanted_release),
         crossing=crossing.result(),
         built=image.result() is not None,
         host=host.result(),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @local
 @as_json
 def command(name: str, what: str, as_json: bool, *, scheduled: bool) -> None:
-    """Back up database, files and keys of a contract on a Docker host; customers go on working meanwhile.
+    """Back up database, files and keys of a contract; customers go on working meanwhile.
 
     Backups are sealed with age for the fleet's recipients and kept where `backups.to` in crmhost.yaml says. `list`
     shows them; `prune` removes those past the contract's `data-protection.backup.keep`, never the newest one, the

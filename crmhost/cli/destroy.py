@@ -22,7 +22,7 @@ from crmhost.output import reporter
 def command(name: str, as_json: bool, *, keep_data: bool, no_backup: bool, lose_data: bool, yes: bool) -> None:
     """Stop and remove everything of this contract on its host. The contract file and its secrets stay in the fleet.
 
-    From a Docker host a backup is taken first, and named at the end.
+    Where crmhost can make one, a backup is taken first, and named at the end.
     """
     from crmhost import deploy
     from crmhost.target import accept_on_terminal, open_target

@@ -13,6 +13,7 @@ from crmhost.sequence import Means
 from playbooks.connect import Address, connect
 from playbooks.webhost.driver import WebHostDriver
 from playbooks.webhost.work import Patience
+from tests.support.backups import open_backups
 from tests.support.wants import small_want
 
 
@@ -36,7 +37,7 @@ def main(root: str, ssh: str, contract: str, version: str, listen: str, language
             deploy.deploy(
                 driver,
                 replace(want, contract=contract),
-                Means(lambda _: None, lambda want: check(want, patience=5.0)),
+                Means(lambda _: None, lambda want: check(want, patience=5.0), lambda: open_backups(folder, contract)),
                 confirm=lambda _: True,
             )
     except CrmhostError as error:
