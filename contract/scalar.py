@@ -20,6 +20,8 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
+_DATABASE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_$.-]{0,63}$"
+_DATABASE = re.compile(_DATABASE_NAME[1:-1])
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _EMAIL = re.compile(r"[^@\s<>,;:]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Z]{2}|[0-9]{3}))?")
@@ -142,6 +144,15 @@ def remote_folder(value: object) -> str:
     written = ask_text(value, remedy).rstrip("/") or "/"
     parts = written.split("/")
     if written == "/" or ".." in parts or "~" in written or any(ord(c) < 32 for c in written):
+        raise wrong(remedy)
+    return written
+
+
+def database_word(value: object) -> str:
+    """Return the name of a database or of an account on it, as hosts give them: `acme_crm`."""
+    remedy = "write the name that the host gave, as in acme_crm"
+    written = ask_text(value, remedy)
+    if not _DATABASE.fullmatch(written):
         raise wrong(remedy)
     return written
 
@@ -289,6 +300,9 @@ Loopback: TypeAlias = Annotated[
 ]
 Folder: TypeAlias = Annotated[
     str, PlainValidator(remote_folder), _plain("A folder on the host", "public_html", pattern=r"^(?!.*(\.\.|~))")
+]
+DatabaseWord: TypeAlias = Annotated[
+    str, PlainValidator(database_word), _plain("A name that the host gave", "acme_crm", pattern=_DATABASE_NAME)
 ]
 Url: TypeAlias = Annotated[
     str,

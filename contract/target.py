@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from contract.base import Model
 from contract.network import Network
-from contract.scalar import DockerUrl, ExactVersion, Folder, Hop, Host, Label, Loopback, Port, Url, User
+from contract.scalar import DatabaseWord, DockerUrl, ExactVersion, Folder, Hop, Host, Label, Loopback, Port, Url, User
 
 
 class CrmChoice(Model):
@@ -17,11 +17,25 @@ class CrmChoice(Model):
     url: Url = Field(description="What the customer opens, and what is measured")
 
 
+class HostDatabase(Model):
+    """The database: a file of the account's own, or one on the host's MySQL or MariaDB.
+
+    Of the latter the host gives name, user and password; the password is the contract's secret `database-password`.
+    """
+
+    kind: Literal["sqlite", "mysql"] = Field("sqlite", description="A file, or a database that the host gave")
+    host: Host = Field("localhost", description="Where the host's database server is reached from the host")
+    port: Port | None = Field(None, description="Its port, where it is not 3306")
+    name: DatabaseWord | None = Field(None, description="The database's name, as the host gave it")
+    user: DatabaseWord | None = Field(None, description="The account on it, as the host gave it")
+
+
 class WebHost(Model):
     """A shared web host that is reached over SSH, through `jump` hosts in order, without root.
 
-    `listen` is the loopback address where the host's front end expects the customer's own web process;
-    `document_root` is the folder that the host serves as files (nothing secret may lie in it).
+    `front` says what the customer's requests meet: a proxy before a process of the account's own at the loopback
+    address `listen`, or the host's own Passenger or PHP, which find the CRM through `document_root`, the folder that
+    the host serves as files (nothing secret may lie in it).
     """
 
     host: Host = Field(description="The host, as SSH reaches it, or as the last jump host does")
@@ -30,6 +44,10 @@ class WebHost(Model):
     jump: tuple[Hop, ...] = Field((), description="The hosts on the way, in order")
     listen: Loopback | None = Field(None, description="Where the host's front end expects the web process")
     document_root: Folder | None = Field(None, description="The folder that the host serves as files")
+    front: Literal["process", "passenger", "php"] = Field(
+        "process", description="What serves: a process of the account's behind a proxy, or the host's Passenger or PHP"
+    )
+    database: HostDatabase = Field(default_factory=HostDatabase, description="Where the CRM keeps its data")
     kind: Literal["webhost"] = Field("webhost", description="A shared web host, without root")
 
 

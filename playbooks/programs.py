@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from playbooks.shell import Sh, sh
 
-Program: TypeAlias = Literal["records", "ask", "step", "store", "hold", "relay", "site"]
+Program: TypeAlias = Literal["records", "ask", "step", "store", "hold", "relay", "site", "mysql"]
 _PACKAGE = "playbooks.onhost"
 _LOADER = """
 import base64, json, sys, types, zlib
@@ -23,12 +23,13 @@ module.main()
 """
 _NEEDS: dict[Program, tuple[str, ...]] = {
     "records": ("records",),
-    "ask": ("psql", "records", "ask"),
-    "step": ("psql", "records", "ask", "step"),
+    "ask": ("psql", "mysql", "records", "ask"),
+    "step": ("psql", "mysql", "records", "ask", "step"),
     "store": ("frames", "files", "records", "store"),
-    "hold": ("psql", "records", "ask", "hold"),
+    "hold": ("psql", "mysql", "records", "ask", "hold"),
     "relay": ("relay",),
     "site": ("site",),
+    "mysql": ("mysql",),
 }
 
 

@@ -178,7 +178,13 @@ RECIPE = Recipe(
     secrets=(ADMIN_PASSWORD.name, SECRET_KEY.name),
     steps=STEPS,
     processes=(
-        Process("web", _python("-m", "gunicorn", *_GUNICORN, "site_wsgi:application"), stop=30, memory_mb=512),
+        Process(
+            "web",
+            _python("-m", "gunicorn", *_GUNICORN, "site_wsgi:application"),
+            stop=30,
+            memory_mb=512,
+            wsgi="site_wsgi:application",
+        ),
         Process("jobs", _creme("creme_job_manager"), stop=30, memory_mb=1024),
     ),
     jobs=(),

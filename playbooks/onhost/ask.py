@@ -1,8 +1,9 @@
 """Runs on the host: asks a question until its answer is the expected one, and prints what it got.
 
 Standard input is a JSON object: `ask` (see `answer`), `expect` (a pattern, searched with DOTALL), `address`
-(`host:port` of the web process), `patience` (seconds), and `candidate`: None, or the program to ask, which is started
-for the question on a spare port and always ended. Prints one JSON line: `held`, `answer`, `seconds`, `died`.
+(`host:port` of the web process, or the URL of a web server), `patience` (seconds), and `candidate`: None, or the
+program to ask, which is started for the question on a spare port and always ended. Prints one JSON line: `held`,
+`answer`, `seconds`, `died`.
 """
 
 import json
@@ -17,6 +18,7 @@ import sys
 import time
 from typing import Any
 
+from playbooks.onhost.mysql import value as mysql_value
 from playbooks.onhost.psql import value as psql_value
 from playbooks.onhost.records import connect
 
@@ -28,6 +30,10 @@ BODY = 1 << 20
 """How many bytes of a page are read."""
 LISTEN = "crmhost-spare-port"
 """What stands for `host:port` in a candidate's arguments and environment."""
+MARK = "X-Crmhost-Release"
+"""The header of an answer of the host's own web server that says which release it is of."""
+OTHER = "another release answers: "
+"""How the answer of a release that was not asked for begins."""
 PR_SET_PDEATHSIG = 1
 """See prctl(2)."""
 
@@ -64,22 +70,48 @@ def fetch(ask: dict[str, Any], address: str, timeout: float) -> str:
     """Ask the web process; a redirect is an answer like any other, and so is no answer."""
     import http.client  # here, since most questions are none of HTTP's, and it is slow to import
 
-    host, _, port = address.rpartition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
     try:
-        connection.request(ask["method"], ask["path"], body=ask["body"], headers=ask["headers"])
-        response = connection.getresponse()
-        return f"{response.status} {response.read(BODY).decode(errors='replace')}"
+        connection, above = connected(address, timeout)
+        try:
+            connection.request(ask["method"], above + ask["path"], body=ask["body"], headers=ask["headers"])
+            response = connection.getresponse()
+            got = f"{response.status} {response.read(BODY).decode(errors='replace')}"
+            mine = ask.get("mark") in (None, response.getheader(MARK))
+            return got if mine else OTHER + got
+        finally:
+            connection.close()
     except (OSError, http.client.HTTPException) as error:
         return f"no answer: {type(error).__name__}: {error}"
-    finally:
-        connection.close()
+
+
+def connected(address: str, timeout: float) -> "tuple[Any, str]":
+    """Return a connection, and what every path there begins with.
+
+    A host need not reach its own public address: then its loopback is asked, as if it were that.
+    """
+    import http.client
+    import ssl
+    import urllib.parse
+
+    if "://" not in address:
+        host, _, port = address.rpartition(":")
+        return http.client.HTTPConnection(host, int(port), timeout=timeout), ""
+    parts = urllib.parse.urlsplit(address)
+    secure, name = parts.scheme == "https", parts.hostname or ""
+    number = parts.port or (443 if secure else 80)
+    try:
+        wire = socket.create_connection((name, number), timeout)
+    except OSError:
+        wire = socket.create_connection(("127.0.0.1", number), timeout)
+    connection = http.client.HTTPConnection(name, number, timeout=timeout)
+    connection.sock = ssl.create_default_context().wrap_socket(wire, server_hostname=name) if secure else wire
+    return connection, parts.path.rstrip("/")
 
 
 def value(db: "str | dict[str, Any]", query: str) -> str:
     """Return the query's one value as text; a missing database or table is an answer too."""
     if isinstance(db, dict):
-        return psql_value(db, query)
+        return mysql_value(db, query) if db.get("kind") == "mysql" else psql_value(db, query)
     try:
         connection = connect(db, "ro")
         try:
@@ -98,7 +130,7 @@ def patient(spec: dict[str, Any], address: str, process: "subprocess.Popen[bytes
         died = None if process is None else process.poll()
         left = spec["patience"] - (time.monotonic() - begun)
         got = answer(spec["ask"], address, max(1.0, min(10.0, left)))
-        held = died is None and re.search(spec["expect"], got, re.DOTALL) is not None
+        held = died is None and not got.startswith(OTHER) and re.search(spec["expect"], got, re.DOTALL) is not None
         if held or died is not None or left <= 0:
             seconds = round(time.monotonic() - begun, 3)
             return {"held": held, "answer": got[:SHOWN], "seconds": seconds, "died": died}

@@ -9,6 +9,7 @@ from typing import Any
 
 from crm.plan import Change
 from playbooks.kind import Account, Act, Row
+from playbooks.kinds.php import php_names
 from playbooks.kinds.places import malformed
 from playbooks.kinds.venv import python_names
 from playbooks.shell import Sh, sh
@@ -28,14 +29,22 @@ for name in ("ensurepip", "venv", "_sqlite3", "_ssl"):
 print("%d.%d.%d" % tuple(sys.version_info[:3]) + " " + ",".join(lacks))
 """
 """Runs under any Python that a host may have, the oldest too."""
+_TELL_PHP = """\
+echo PHP_VERSION, " ", ini_get("memory_limit"), " ", strtolower(implode(",", get_loaded_extensions()));"""
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionWanted:
-    """What is asked about: the allowed Pythons, newest first (`3.12`), and the port of the web process."""
+    """What is asked about: the allowed Pythons, newest first (`3.12`), and the port of the web process, 0 for none.
+
+    served: the folder that the host serves as files; php: the allowed versions of PHP for programs, newest first. Each
+    is empty where it does not matter.
+    """
 
     minors: tuple[str, ...]
     port: int
+    served: str = ""
+    php: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,21 @@ class Python:
 
 
 @dataclass(frozen=True, slots=True)
+class Php:
+    """A PHP for programs on the host. memory: its memory_limit, as it writes it (`128M`, `-1`: none)."""
+
+    path: str
+    version: str
+    memory: str
+    extensions: frozenset[str]
+
+    @property
+    def minor(self) -> str:
+        """Return `8.2` of `8.2.7`."""
+        return ".".join(self.version.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """What may still be put on one file system: bytes and files; None: unlimited."""
 
@@ -67,7 +91,8 @@ class Condition:
 
     clock: its time in seconds since 1970. listeners: the ids of the users whose processes listen at the port; None: it
     does not show them. uid: the account's own. locks: an flock works in the home folder. ours: the contract has a
-    folder there. pythons: as far as they were looked at, the first that is allowed and whole is the last.
+    folder there. pythons: as far as they were looked at, the first that is allowed and whole is the last. phps: all.
+    served: where the document root leads, None where it is not there; fills: it can be written to.
     """
 
     clock: int
@@ -82,6 +107,9 @@ class Condition:
     locks: bool = True
     writable: bool = True
     ours: bool = False
+    phps: tuple[Php, ...] = ()
+    served: str | None = None
+    fills: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +155,23 @@ for p in {names}; do
   v=$("$c" -c {tell} 2>/dev/null) || continue
   row {key} python "$c" "$v"
   case " {minors} " in *" ${{v%.* *}} "*) case $v in *' ') break ;; esac ;; esac
-done""",
+done
+for p in {phps}; do
+  c=$(command -v "$p" 2>/dev/null) || continue
+  v=$("$c" -r {tell_php} 2>/dev/null) || continue
+  row {key} php "$c" "$v"
+done
+f={served}
+if [ -n "$f" ] && [ -d "$f" ]; then row {key} served "$(cd -P "$f" && pwd -P)"; fi
+if [ -n "$f" ] && [ -w "$f" ]; then row {key} fills; fi""",
             key=key,
             port=Sh(f"{want.port:04X}"),
             names=python_names(want.minors),
             minors=Sh(" ".join(want.minors)),
             tell=_TELL,
+            phps=php_names(want.php) if want.php else (),
+            tell_php=_TELL_PHP,
+            served=want.served,
         )
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, Condition]:
@@ -172,6 +211,9 @@ def _condition(said: Mapping[str, Sequence[tuple[str, ...]]]) -> Condition:
         locks="locks" in said,
         writable="writable" in said,
         ours="ours" in said,
+        phps=tuple({path: _php(path, told) for path, told in said.get("php", ())}.values()),
+        served=said["served"][0][0] if "served" in said else None,
+        fills="fills" in said,
     )
 
 
@@ -207,3 +249,10 @@ def _python(path: str, told: str) -> Python:
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         raise ValueError(told)
     return Python(path, version, tuple(lacks.split(",")) if lacks else ())
+
+
+def _php(path: str, told: str) -> Php:
+    version, memory, extensions = told.split(" ", 2)
+    if not re.match(r"\d+\.\d+\.\d+", version):
+        raise ValueError(told)
+    return Php(path, version, memory, frozenset(extensions.split(",")))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from crm.errors import HostError
 from crm.plan import Change
 from crm.steps import Records
 from playbooks.kind import Account, Act, Row
+from playbooks.kinds.door import MARK
 from playbooks.manifest import Manifest, decode
 from playbooks.programs import program
 from playbooks.shell import Sh, lines, sh
@@ -39,13 +40,15 @@ class Place:
     """What lies in the contract's folder.
 
     serving: the id of the release that `current` names; kept: newest proof first, then what never served; torn: ids of
-    folders without a manifest that can be read; document_root: where the host's own answer to that path leads.
+    folders without a manifest that can be read; document_root: where the host's own answer to that path leads; shown:
+    names in it that a web server would show as the start page, and that crmhost did not write.
     """
 
     serving: str | None
     kept: tuple[Kept, ...]
     torn: tuple[str, ...]
     document_root: str | None
+    shown: tuple[str, ...] = ()
 
     def find(self, release_id: str | None) -> Kept | None:
         """Return the kept release of that name."""
@@ -97,9 +100,14 @@ class PlaceKind:
             sh(":")
             if root is None
             else sh(
-                'row {key} document-root "$(cd {root} 2>/dev/null && pwd -P)"',
+                """\
+row {key} document-root "$(cd {root} 2>/dev/null && pwd -P)"
+for f in {root}/index.* {root}/default.*; do
+  if [ -e "$f" ] && ! head -n 3 -- "$f" 2>/dev/null | grep -qF {mark}; then row {key} shown "${{f##*/}}"; fi
+done""",
                 key=key,
                 root=posixpath.join(layout.home, root),
+                mark=MARK,
             )
         )
         return sh(
@@ -123,18 +131,21 @@ def _place(key: str, rows: Sequence[Row]) -> Place:
     document_root: str | None = None
     kept: list[Kept] = []
     torn: list[str] = []
+    shown: list[str] = []
     for row in rows:
         match row:
             case ("serving", link):
                 serving = posixpath.basename(link) or None
             case ("document-root", path):
                 document_root = path or None
+            case ("shown", name):
+                shown.append(name)
             case ("release", name, text, proven):
                 _release(key, name, text, proven.strip(), kept, torn)
             case _:
                 raise HostError(f"{key}: the host answered {row!r} about its releases", "run the command again")
     kept.sort(key=lambda one: (one.proven, one.id), reverse=True)
-    return Place(serving, tuple(kept), tuple(torn), document_root)
+    return Place(serving, tuple(kept), tuple(torn), document_root, tuple(shown))
 
 
 def _release(key: str, name: str, text: str, proven: str, kept: list[Kept], torn: list[str]) -> None:
@@ -166,10 +177,14 @@ fi""",
 
 @dataclass(frozen=True, slots=True)
 class RecordWanted:
-    """The customer's database, and the template that it would begin as while it is empty; both are absolute paths."""
+    """The customer's database, and the template that it would begin as while it is empty; both are absolute paths.
+
+    access: JSON that says how a database of the host's is reached, see `playbooks.onhost.mysql`; then there is no file.
+    """
 
     db: str
     template: str
+    access: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +199,9 @@ class RecordKind:
     def ask(self, wants: Mapping[str, RecordWanted]) -> Sh:
         """Print a row KEY SOURCE TEXT for each; the source is `none`, `database`, `template` or `no-python`."""
         asks = [
-            sh(
+            self._server(key, want)
+            if want.access
+            else sh(
                 """\
 if [ -s {db} ]; then source=database db={db}
 elif [ -s {seed} ]; then source=template db={seed}
@@ -202,6 +219,18 @@ esac""",
             for key, want in wants.items()
         ]
         return lines(any_python(self.artifacts), *asks)
+
+    @staticmethod
+    def _server(key: str, want: RecordWanted) -> Sh:
+        """Return the question for a database of the host's. The password stays in the shell: `printf` is its own."""
+        return sh(
+            """\
+if [ -z "$python" ]; then row {key} no-python ''
+else row {key} database "$(printf %s {access} | {read} 2>&1)"; fi""",
+            key=key,
+            access=want.access,
+            read=program("mysql", Sh('"$python"'), "read", "-"),
+        )
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, Records]:
         """Return the records of each; raises HostError when a database is there and cannot be read."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from crm.driver import Archives
 from crm.errors import Refused
 from crm.plan import Release
+from crm.recipe import Database
+from playbooks.manifest import Front
 
 SOCKET_PATH_BYTES = 107
 """The longest path of a unix socket: `sun_path` of unix(7) has 108 bytes, the last is a NUL."""
@@ -18,11 +21,28 @@ _TAKEN = ("artifacts", "templates")
 
 
 @dataclass(frozen=True, slots=True)
+class Serves:
+    """What a contract says of its host: what requests meet there, and the kind of its database."""
+
+    front: Front = "process"
+    database: Database = "sqlite"
+    archives: Archives | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """The folders of one contract. `home` is absolute, without a slash at its end, as the host resolved it."""
+    """The folders of one contract. `home` is absolute, without a slash at its end, as the host resolved it.
+
+    front: what the contract's requests meet; document_root: the folder that the host serves as files, as the contract
+    writes it; database: whether it is a file, or one that the host gave; archives: what brings archives here.
+    """
 
     home: str
     contract: str
+    front: Front = "process"
+    document_root: str | None = None
+    database: Database = "sqlite"
+    archives: Archives | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _CONTRACT.fullmatch(self.contract) or self.contract in _TAKEN:
@@ -75,6 +95,38 @@ class Layout:
     def db(self) -> str:
         """Return the SQLite database."""
         return f"{self.data}/db.sqlite3"
+
+    @property
+    def access(self) -> str:
+        """Return the file that tells our own programs how the host's database is reached; it holds the password."""
+        return f"{self.root}/database.json"
+
+    @property
+    def records(self) -> str:
+        """Return where our programs find the customer's database: the file, or the one that says how it is reached."""
+        return self.db if self.database == "sqlite" else self.access
+
+    @property
+    def php(self) -> str:
+        """Return the link to the host's PHP for programs."""
+        return f"{self.root}/php"
+
+    @property
+    def served(self) -> str:
+        """Return the folder that the host serves as files, absolute; empty where a process serves."""
+        if self.front == "process" or self.document_root is None:
+            return ""
+        return posixpath.normpath(posixpath.join(self.home, self.document_root))
+
+    @property
+    def closed(self) -> str:
+        """Return the file while whose existence Passenger and PHP answer that the site is closed."""
+        return f"{self.root}/maintenance"
+
+    @property
+    def page(self) -> str:
+        """Return the maintenance page."""
+        return f"{self.root}/page/page.html"
 
     @property
     def log(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from playbooks.programs import program
+from playbooks.programs import Program, program
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost.facts import Kept, Place, any_python
 from playbooks.webhost.layout import Layout
@@ -27,13 +27,23 @@ def artifacts_of(kept: Sequence[Kept]) -> tuple[str, ...]:
 
 def forget(layout: Layout, release_id: str) -> Sh:
     """Return the script that forgets what was derived for a release, so that it is derived anew with its folder."""
+    name: Program = "records" if layout.database == "sqlite" else "mysql"
     return lines(
         any_python(layout.artifacts),
         sh(
-            'if [ -n "$python" ] && [ -s {db} ]; then {forget}; fi',
-            db=layout.db,
-            forget=program("records", Sh('"$python"'), "forget", layout.db, release_id),
+            'if [ -n "$python" ] && [ -s {records} ]; then {forget}; fi',
+            records=layout.records,
+            forget=program(name, Sh('"$python"'), "forget", layout.records, release_id),
         ),
+    )
+
+
+def emptied(layout: Layout, python: str) -> Sh:
+    """Return the script after which a database that the host gave holds nothing; it fails where that cannot be."""
+    return sh(
+        "if [ -s {access} ]; then {empty}; fi",
+        access=layout.access,
+        empty=program("mysql", python, "empty", layout.access),
     )
 
 

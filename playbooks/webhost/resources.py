@@ -7,21 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crm.plan import Release, Want
-from crm.recipe import PipLock
+from crm.recipe import DATABASE_PASSWORD, Artifact
 from crm.slots import Filled, fill_exec, fill_text, secret_names
-from playbooks.asking import candidate_slots
 from playbooks.kind import Resource
 from playbooks.kinds.cron import CronKind, CronWanted
 from playbooks.kinds.database import DatabaseKind, DatabaseWanted
+from playbooks.kinds.door import DoorKind
 from playbooks.kinds.file import FileKind, FileWanted
 from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.link import LinkKind, LinkWanted
 from playbooks.kinds.process import ProcessKind, ProcessWanted
-from playbooks.kinds.venv import VenvKind, VenvWanted
 from playbooks.manifest import Manifest, Runs, Timed, encode
 from playbooks.shell import Sh, lines, sh
+from playbooks.webhost import front
+from playbooks.webhost.code import access_of, code
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.release import DATABASE
+from playbooks.webhost.release import database_of
 
 KEEPER = "keep"
 """The name of the line that starts again what is down."""
@@ -39,20 +40,19 @@ class Staged:
     secrets: Mapping[str, tuple[str, ...]]
 
 
-def manifest_of(want: Want, release: Release, artifact: str, known: Mapping[str, str]) -> Manifest:
+def manifest_of(layout: Layout, want: Want, release: Release, artifact: str, known: Mapping[str, str]) -> Manifest:
     """Return what a release says of itself; raises Refused for slots that a web host cannot fill."""
     processes = tuple(
         Runs(process.name, fill_exec(process.run, known, f"process {process.name}"), process.stop)
-        for process in want.recipe.processes
+        for process in front.processes_of(want.recipe, layout)
     )
-    web = next(process for process in want.recipe.processes if process.name == "web")
-    trial = fill_exec(web.run, candidate_slots(known), "process web")
+    trial = front.candidate(layout, want, known)
     jobs = tuple(Timed(job.name, fill_exec(job.run, known, f"job {job.name}"), job.every) for job in want.recipe.jobs)
-    return Manifest(release, artifact, known["listen"], processes, Runs("web", trial, web.stop), jobs)
+    return Manifest(release, artifact, known["listen"], processes, trial, jobs, layout.front, layout.served)
 
 
 def staged(
-    layout: Layout, want: Want, manifest: Manifest, known: Mapping[str, str], lock: PipLock, salt: str
+    layout: Layout, want: Want, manifest: Manifest, known: Mapping[str, str], made_of: Artifact, salt: str
 ) -> Staged:
     """Return folders, artifact, files and database of a release. salt: fresh randomness, see `FileKind`.
 
@@ -68,28 +68,52 @@ def staged(
             ),
             secret_names(file.content),
         )
-        for file in want.recipe.files_with(DATABASE)
+        for file in want.recipe.files_with(database_of(want))
     }
+    served = front.release_files(layout, want, manifest, known)
     own = {
         layout.manifest(manifest.release.id): encode(manifest),
         f"{release}/keep.sh": keeper_script(layout, manifest).text + "\n",
         **{f"{release}/job-{job.name}.sh": job_script(job).text + "\n" for job in manifest.jobs},
+        **served,
     }
     files = {path: wanted for path, (wanted, _) in contents.items()}
     files |= {path: FileWanted(text.encode()) for path, text in own.items()}
-    folders = _folders(layout, manifest.release, want, files)
+    access = access_of(layout, want, made_of)
+    if access:
+        files[layout.access] = FileWanted(access.encode(), secret=True)
+    app = f"{release}/app"
+    folders = _folders(layout, manifest.release, want, [path for path in files if not path.startswith(f"{app}/")])
     shared = (layout.artifacts, layout.templates)
     kind = FileKind(salt)
-    artifact = _in_folder(layout, Resource(VenvKind(), layout.artifact(manifest.artifact), _venv(lock)))
+    parts = code(layout, want, manifest, made_of, tuple(files))
+    named = f"file:{key(layout, layout.manifest(manifest.release.id))}"
+    tree = tuple(f"tree:{key(layout, part.key)}" for part in parts if part.kind.name == "tree")
     resources = [
         *(_in_folder(layout, Resource(FolderKind(), path, FolderWanted(linkable=path in shared))) for path in folders),
-        replace(artifact, needs=(*artifact.needs, f"file:{key(layout, layout.manifest(manifest.release.id))}")),
-        *(_in_folder(layout, Resource(kind, path, wanted)) for path, wanted in files.items()),
-        _in_folder(layout, Resource(DatabaseKind(), layout.db, DatabaseWanted())),
+        *_code(layout, parts, named),
+        *(
+            Resource(kind, key(layout, path), wanted, tree)
+            if path.startswith(f"{app}/")
+            else _in_folder(layout, Resource(kind, path, wanted))
+            for path, wanted in files.items()
+        ),
+        *([] if access else [_in_folder(layout, Resource(DatabaseKind(), layout.db, DatabaseWanted()))]),
     ]
     secret = {f"file:{key(layout, path)}": names for path, (_, names) in contents.items() if names}
-    read = {f"venv:{key(layout, layout.artifact(manifest.artifact))}", *(f"file:{key(layout, p)}" for p in contents)}
+    secret |= {f"file:{key(layout, layout.access)}": (DATABASE_PASSWORD.name,)} if access else {}
+    started_with = {f"file:{key(layout, path)}" for path in (*contents, *served)}
+    read = started_with | {f"{parts[0].kind.name}:{key(layout, parts[0].key)}"}
     return Staged(tuple(resources), frozenset(read), secret)
+
+
+def _code(layout: Layout, parts: Sequence[Resource], named: str) -> list[Resource]:
+    """Return the code's resources, each needing the one before, the first what names it."""
+    found: list[Resource] = []
+    for part in parts:
+        above = _in_folder(layout, part)
+        found.append(replace(above, needs=(*above.needs, found[-1].id if found else named)))
+    return found
 
 
 def serving(layout: Layout, manifest: Manifest, kept: Sequence[Manifest]) -> tuple[Resource, ...]:
@@ -98,7 +122,7 @@ def serving(layout: Layout, manifest: Manifest, kept: Sequence[Manifest]) -> tup
     needs = tuple(
         f"{kind}:{key(layout, path)}"
         for kind, path in (
-            ("venv", layout.artifact(manifest.artifact)),
+            ("archive" if manifest.front == "php" else "venv", layout.artifact(manifest.artifact)),
             ("file", layout.manifest(manifest.release.id)),
             ("file", f"{folder}/keep.sh"),
         )
@@ -106,6 +130,7 @@ def serving(layout: Layout, manifest: Manifest, kept: Sequence[Manifest]) -> tup
     link = Resource(LinkKind(), key(layout, layout.current), LinkWanted(f"releases/{manifest.release.id}"), needs)
     return (
         link,
+        *_doors(layout, manifest, link.id),
         *(
             Resource(ProcessKind(), _process_key(layout, process.name), _process(layout, process), (link.id,))
             for process in manifest.processes
@@ -142,11 +167,12 @@ def process_ids(layout: Layout, manifest: Manifest) -> Mapping[str, str]:
 
 
 def stale(layout: Layout, manifest: Manifest) -> Sh:
-    """Return shell after which the release's processes count as started with another command.
+    """Return shell after which the release's processes count as started with another command, or not by Passenger.
 
     It runs before a file of theirs is changed: however the operation ends, the next plan knows that they must restart.
     """
     return lines(
+        *(sh("rm -f {path}", path=path) for path in (front.restart(manifest),) if manifest.front == "passenger"),
         *(
             sh(
                 """\
@@ -157,7 +183,7 @@ fi""",
                 pid=f"{layout.runs}/{process.name}.pid",
             )
             for process in manifest.processes
-        )
+        ),
     )
 
 
@@ -211,7 +237,16 @@ def command(run: Filled) -> Sh:
     return sh("env {env} {argv}", env=[f"{name}={value}" for name, value in run.env.items()], argv=run.argv)
 
 
-def _folders(layout: Layout, release: Release, want: Want, files: Mapping[str, FileWanted]) -> tuple[str, ...]:
+def _doors(layout: Layout, manifest: Manifest, link: str) -> list[Resource]:
+    """Return what leads the host's web server to the release, each needing the one before; the last lets it look."""
+    found: list[Resource] = []
+    for path, wanted in front.doors(layout, manifest).items():
+        needs = (found[-1].id,) if found else (link,)
+        found.append(Resource(DoorKind(), key(layout, path), wanted, needs))
+    return found
+
+
+def _folders(layout: Layout, release: Release, want: Want, files: Sequence[str]) -> tuple[str, ...]:
     release_folder = layout.release(release.id)
     fixed = [
         layout.artifacts,
@@ -242,13 +277,6 @@ def _in_folder(layout: Layout, resource: Resource) -> Resource:
     return Resource(resource.kind, key(layout, path), resource.want, needs)
 
 
-def _venv(lock: PipLock) -> VenvWanted:
-    oldest, too_new = lock.python
-    if too_new[0] > oldest[0]:  # all later ones of a major version: the kind looks for each by its name
-        too_new = (oldest[0], oldest[1] + 20)
-    return VenvWanted(lock.lock, (oldest, too_new), lock.build)
-
-
 def _process_key(layout: Layout, name: str) -> str:
     return key(layout, f"{layout.runs}/{name}")
 
@@ -275,9 +303,14 @@ def _unwanted(layout: Layout, kept: Sequence[Manifest], manifest: Manifest | Non
     """Return what any kept release has and this one has not: a switch that was cut off may have left it running."""
     processes = {process.name for process in manifest.processes} if manifest else set()
     lines_ = {name for name, _ in _cron(layout, manifest)} if manifest else set()
+    doors = set(front.doors(layout, manifest)) if manifest else set()
+    old_doors = dict.fromkeys(
+        path for one in kept for path in reversed(list(front.doors(layout, one))) if path not in doors
+    )
     old_processes = {process.name for one in kept for process in one.processes} - processes
     old_lines = {name for one in kept for name, _ in _cron(layout, one)} - lines_
     return (
+        *(Resource(DoorKind(), key(layout, path), None) for path in old_doors),
         *(Resource(ProcessKind(), _process_key(layout, name), None) for name in sorted(old_processes)),
         *(Resource(CronKind(), _cron_key(layout, name), None) for name in sorted(old_lines)),
     )

@@ -114,7 +114,7 @@ def recipe(faults: str = DEFAULT_FAULTS, *, redis: bool = False) -> Recipe:
         secrets=("admin-password", "secret-key"),
         steps=_steps(),
         processes=(
-            Process("web", _exec("web", "{listen}"), stop=10, memory_mb=128),
+            Process("web", _exec("web", "{listen}"), stop=10, memory_mb=128, wsgi="notebook.wsgi:application"),
             Process("worker", _exec("worker"), stop=5, memory_mb=96, cpus="0.5"),
         ),
         jobs=(Job("beat", _exec("job"), every=1, memory_mb=64),),

@@ -1,0 +1,157 @@
+"""Runs on the host: a customer's MySQL or MariaDB, asked and told through the host's PHP, which always can.
+
+A database is an object here, not the path of a file: `kind` (`mysql`), and either `access`, a file that holds the rest,
+or the rest: `host`, `port`, `name`, `user`, `password`, and `php`, names of PHP for programs, the first that works is
+taken. The password goes over standard input alone.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from typing import Any
+
+_LONGEST = 90.0  # seconds
+_RUN = """
+$in = json_decode(stream_get_contents(STDIN), true);
+try {
+    $db = new PDO(
+        "mysql:host={$in['host']};port={$in['port']};dbname={$in['name']};charset=utf8mb4",
+        $in['user'],
+        $in['password'],
+        [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION, PDO::ATTR_TIMEOUT => 10]
+    );
+    $out = [];
+    foreach ($in['statements'] as [$sql, $values]) {
+        $done = $db->prepare($sql);
+        $done->execute($values);
+        $out[] = $done->columnCount() ? $done->fetchAll(PDO::FETCH_NUM) : [];
+        $done->closeCursor();
+    }
+    echo json_encode(['rows' => $out], JSON_INVALID_UTF8_SUBSTITUTE);
+} catch (PDOException $error) {
+    echo json_encode(['error' => $error->getMessage()], JSON_INVALID_UTF8_SUBSTITUTE);
+}
+"""
+TABLES = (
+    """create table if not exists crmhost_steps (
+  name varchar(190) not null primary key, state varchar(20) not null, `release` varchar(120) not null,
+  at varchar(40) not null) engine=InnoDB""",
+    """create table if not exists crmhost_schema (
+  one int not null primary key, recipe varchar(60) not null, version varchar(60) not null,
+  `schema` varchar(60) not null, at varchar(40) not null) engine=InnoDB""",
+)
+
+
+class Failed(Exception):
+    """The database could not be asked; the message is what PHP or the server says."""
+
+
+def run(db: "dict[str, Any]", statements: "list[tuple[str, list[Any]]]") -> "list[list[list[Any]]]":
+    """Run the statements one after another on one connection and return the rows of each; raises Failed."""
+    if "access" in db:
+        try:
+            db = json.loads(pathlib.Path(db["access"]).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise Failed(str(error)) from error
+    given = json.dumps({**db, "statements": statements}).encode()
+    tried = "no PHP for programs"
+    for php in db["php"]:
+        with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+            done = subprocess.run(  # noqa: S603 - the host's PHP, never a shell
+                [php, "-d", "display_errors=stderr", "-r", _RUN],
+                input=given,
+                capture_output=True,
+                timeout=_LONGEST,
+                check=False,
+            )
+            tried = f"{php}: {done.stderr.decode(errors='replace').strip()[-500:]}"
+            answer = json.loads(done.stdout)
+            if "error" in answer:
+                raise Failed(answer["error"])
+            rows: list[list[list[Any]]] = answer["rows"]
+            return rows
+    raise Failed(tried)
+
+
+def value(db: "dict[str, Any]", query: str) -> str:
+    """Return the query's one value as text; a missing database or table is an answer too."""
+    try:
+        rows = run(db, [(query, [])])[0]
+    except Failed as error:
+        return f"no answer: {error}"
+    return "" if not rows or rows[0][0] is None else str(rows[0][0])
+
+
+def read(db: "dict[str, Any]") -> "dict[str, object]":
+    """Return the records, in the form of `playbooks.onhost.records`."""
+    answer: dict[str, object] = {"steps": {}, "schema": None, "others": 0, "error": None}
+    try:
+        (found,) = run(db, [("select table_name from information_schema.tables where table_schema = database()", [])])
+        tables = {str(name) for (name,) in found}
+        answer["others"] = len(tables - {"crmhost_steps", "crmhost_schema"})
+        if "crmhost_steps" in tables:
+            (rows,) = run(db, [("select name, state, `release`, at from crmhost_steps", [])])
+            answer["steps"] = {name: [state, release, at] for name, state, release, at in rows}
+        if "crmhost_schema" in tables:
+            (rows,) = run(db, [("select recipe, version, `schema` from crmhost_schema", [])])
+            answer["schema"] = rows[0] if rows else None
+    except Failed as error:
+        answer["error"] = str(error)
+    return answer
+
+
+def mark(spec: "dict[str, Any]", state: str, *, reached: bool = False) -> None:
+    """Write a step's record, and with it which schema the database has; ends this program when that cannot be."""
+    recipe, version, schema = spec["schema"]
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    take_over = "update crmhost_schema set version = ?, `schema` = ?, at = ? where ? or (`schema` = ? and version <> ?)"
+    statements: list[tuple[str, list[Any]]] = [(table, []) for table in TABLES]
+    statements += [
+        ("start transaction", []),
+        ("replace into crmhost_steps values (?, ?, ?, ?)", [spec["name"], state, spec["release"], now]),
+        ("insert ignore into crmhost_schema values (1, ?, ?, ?, ?)", [recipe, version, schema, now]),
+        (take_over, [version, schema, now, int(reached), schema, version]),
+        ("commit", []),
+    ]
+    try:
+        run(spec["db"], statements)
+    except Failed as error:
+        sys.exit(f"the record of {spec['name']} could not be written: {error}")
+
+
+def forget(db: "dict[str, Any]", release: str) -> None:
+    """Forget what was derived for a release, before its folder goes."""
+    steps = read(db)["steps"]
+    if steps:
+        run(db, [("delete from crmhost_steps where name like concat('%@', ?)", [release])])
+
+
+def empty(db: "dict[str, Any]") -> None:
+    """Drop every table and view: the host's own database stays, with nothing in it."""
+    ask = "select table_name, table_type from information_schema.tables where table_schema = database()"
+    (found,) = run(db, [(ask, [])])
+    drops: list[tuple[str, list[Any]]] = [("set foreign_key_checks = 0", [])]
+    for name, kind in found:
+        word = "view" if "VIEW" in str(kind) else "table"
+        quoted = str(name).replace("`", "``")
+        drops.append((f"drop {word} if exists `{quoted}`", []))
+    run(db, drops)
+
+
+def main() -> None:
+    """Do what the arguments say: `read`, `forget` or `empty`, the file of access, or `-` for standard input."""
+    verb, access, *rest = sys.argv[1:]
+    db = json.load(sys.stdin) if access == "-" else {"access": access}
+    try:
+        if verb == "read":
+            print(json.dumps(read(db)))  # noqa: T201 - the answer
+        elif verb == "forget" and (access == "-" or os.path.exists(access)):  # noqa: PTH110 - a word of the command line
+            forget(db, rest[0])
+        elif verb == "empty":
+            empty(db)
+    except Failed as error:
+        sys.exit(f"the database {db.get('name', access)}: {error}")

@@ -1,0 +1,1 @@
+nothing that a web server should show
