@@ -124,10 +124,15 @@ def destroy(driver: Driver, want: Want, what: Destroy, means: Means) -> Outcome:
     begun = means.clock()
     saved = None
     with locked(driver, "destroy", means) as work:
-        mover = work.mover()
+        mover = work.mover() if what.backup else None
         owner = mover.owner() if mover is not None else None
-        if what.backup and mover is not None and owner is not None:
+        if mover is not None and owner is not None:
             saved = _last_backup(mover, want, owner, means)
+        if what.backup and mover is None and not what.keep_data and driver.releases():
+            raise Refused(
+                f"{want.contract}: this version of crmhost makes no backup of a database that a host gave",
+                "Make one with the host's own means, then: crmhost destroy … --no-backup --lose-data",
+            )
         with means.phase("retire", want.contract):
             work.destroy(keep_data=what.keep_data)
     return Outcome(want.contract, "destroyed", None, None, means.clock() - begun, saved)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from crm.catalogue import find
 from crm.driver import Archives, Driver, Progress
 from crm.errors import Refused
 from crm.plan import Want
-from crm.recipe import Recipe
+from crm.recipe import DATABASE_PASSWORD, Recipe
 from crmhost.fleet import Fleet
 from crmhost.order import Access, read_order
 from crmhost.pins import files, known
@@ -158,6 +158,20 @@ def backups_of(wish: Wish, want: Want) -> Backups:
     return open_shelf(wish.fleet, wish.order.contract)
 
 
+def with_given(wish: Wish) -> Want:
+    """Return what a web host is asked for, with the password that the host gave for its database; none is made up."""
+    want = wish.want()
+    if wish.order.database == "sqlite":
+        return want
+    given = wish.vault().get(wish.order.contract, DATABASE_PASSWORD.name)
+    if given is None:
+        raise Refused(
+            f"{wish.order.file}: target.database: the fleet lacks the password that the host gave for it",
+            f"Store it: crmhost secrets set {wish.order.contract} {DATABASE_PASSWORD.name}",
+        )
+    return replace(want, secrets={**want.secrets, DATABASE_PASSWORD.name: given})
+
+
 def who() -> str:
     """Return who is at work here, for those who find the lock held."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
@@ -170,11 +184,17 @@ def _open_webhost(wish: Wish, accept: Accept) -> Iterator[Target]:
     try:
         # The host does its half of the handshake while this half of the work is done.
         from playbooks.webhost.driver import WebHostDriver
+        from playbooks.webhost.layout import Serves
 
-        want = wish.want()
+        want = with_given(wish)
         host = opening.host()
         driver = WebHostDriver(
-            host, order.contract, document_root=order.document_root, who=who(), progress=wish.progress
+            host,
+            order.contract,
+            document_root=order.document_root,
+            serves=Serves(order.front, order.database, wish.archives()),
+            who=who(),
+            progress=wish.progress,
         )
         yield Target(driver, want, wish.progress, backups=lambda: backups_of(wish, want))
     finally:

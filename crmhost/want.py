@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from crm.errors import Refused
 from crm.plan import Want
-from crm.recipe import Recipe, TargetKind
+from crm.recipe import Database, Recipe, TargetKind
 
 if TYPE_CHECKING:
-    from contract.model import Contract, Micros
+    from contract.model import Contract, Micros, WebHost
 
+Front: TypeAlias = Literal["process", "passenger", "php"]
+"""What a customer's requests meet on a web host: the account's own process, or the host's Passenger or PHP."""
 ADMIN = "admin"
 """The name of the administrator account that a deploy makes for the customer."""
 
@@ -26,7 +28,7 @@ DEPLOYED: tuple[TargetKind, ...] = ("webhost", "cloud")
 class Order:
     """What a deploy takes from a contract, and nothing else of it: plain texts and a port.
 
-    user, host, port, jump, document_root: of a web host; port 0: as the SSH configuration says.
+    user, host, port, jump, document_root, front, database: of a web host; port 0: as the SSH configuration says.
     docker: the address of a Docker engine. lan: what the contract says of its server, as `crmhost.lan` writes it.
     """
 
@@ -41,6 +43,8 @@ class Order:
     port: int = 0
     jump: tuple[str, ...] = ()
     document_root: str | None = None
+    front: Front = "process"
+    database: Database = "sqlite"
     docker: str = ""
     lan: str = ""
 
@@ -87,20 +91,31 @@ def early_order(contract: Contract, file: str) -> Order:
             jump=target.jump,
             lan=said(target),
         )
-    if not isinstance(target, WebHost) or target.listen is None:
+    if not isinstance(target, WebHost) or (target.front == "process" and target.listen is None):
         raise Refused(
             f"{file}: target.listen: is absent, so the CRM has no address to serve at",
             "Write the loopback address that the host gives to your application: listen: 127.0.0.1:8100",
         )
     return replace(
         order,
-        slots={**order.slots, "listen": target.listen},
+        slots={**order.slots, **({} if target.listen is None else {"listen": target.listen}), **_server(target)},
         user=target.user,
         host=target.host,
         port=target.port or 0,
         jump=target.jump,
         document_root=target.document_root,
+        front=target.front,
+        database=target.database.kind,
     )
+
+
+def _server(target: WebHost) -> Mapping[str, str]:
+    """Return the slots of the database that the host gave; a file has none."""
+    database = target.database
+    if database.name is None or database.user is None:
+        return {}
+    given = {"host": database.host, "port": str(database.port or 3306), "name": database.name, "user": database.user}
+    return {f"db{name}": value for name, value in given.items()}
 
 
 def make_want(order: Order, recipe: Recipe, secrets: Mapping[str, str]) -> Want:

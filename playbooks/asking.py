@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from crm.plan import Release, Want
 from crm.recipe import Ask, Exec, Http, Sql, Step
 from crm.slots import Filled, fill_exec, fill_text, way
 from crm.steps import key
-from playbooks.manifest import Runs
+from playbooks.manifest import Runs, mark_of
 from playbooks.onhost.ask import LISTEN
 
 
@@ -47,16 +48,34 @@ class Manner:
         return (*self.before, *(f"{name}={value}" for name, value in run.env.items()), *run.argv), {}
 
 
+def handle_of(known: Mapping[str, str]) -> str | Mapping[str, str]:
+    """Return where a release's data is, as `playbooks.onhost` takes it: a file, or an object."""
+    records = known.get("records", known["db"])
+    return {"kind": "mysql", "access": records} if records.endswith(".json") else records
+
+
 def question(
     ask: Ask, want: Want, known: Mapping[str, str], address: str, patience: float, manner: Manner | None = None
 ) -> bytes:
-    """Return the input of the program `ask` for a process that runs already."""
-    return _json({**_spec(ask, want, known, patience, manner), "address": address, "candidate": None})
+    """Return the input of the program `ask` for what serves already.
+
+    address: `host:port`, or the URL at which the host's own web server serves it. There an answer counts only with the
+    mark of the release whose slots are `known`, since the one before may still be answering.
+    """
+    spec = _spec(ask, want, known, patience, manner)
+    if "://" in address:
+        spec["ask"]["mark"] = mark_of(posixpath.basename(known["release"]))
+    return _json({**spec, "address": address, "candidate": None})
 
 
 def trial(ask: Ask, want: Want, known: Mapping[str, str], web: Runs, patience: float) -> bytes:
     """Return the input of the program `ask` for a candidate, which was filled with `candidate_slots`."""
-    candidate = {
+    return _json({**_spec(ask, want, known, patience), "address": None, "candidate": candidate_of(known, web)})
+
+
+def candidate_of(known: Mapping[str, str], web: Runs) -> dict[str, Any]:
+    """Return a candidate as the programs on the host start it. Of the slots it needs `run` and `release`."""
+    return {
         "argv": web.run.argv,
         "env": dict(web.run.env),
         "cwd": web.run.cwd,
@@ -64,7 +83,6 @@ def trial(ask: Ask, want: Want, known: Mapping[str, str], web: Runs, patience: f
         "run": f"{known['run']}/c",
         "log": candidate_log(known),
     }
-    return _json({**_spec(ask, want, known, patience), "address": None, "candidate": candidate})
 
 
 def candidate_slots(known: Mapping[str, str]) -> Mapping[str, str]:
@@ -87,7 +105,7 @@ def step_input(
 ) -> bytes:
     """Return the input of the program `step`."""
     program, where = way(step), f"step {step.name}"
-    manner = manner or Manner(known["db"])
+    manner = manner or Manner(handle_of(known))
     argv, env = manner.program(fill_exec(program, known, where))
     guard = None
     if isinstance(step.done, Ask):
@@ -142,7 +160,7 @@ def gate_error(what: str, answer: Answer, ask: Ask, log: str, still: str) -> Gat
 def _spec(
     ask: Ask, want: Want, known: Mapping[str, str], patience: float, manner: Manner | None = None
 ) -> dict[str, Any]:
-    how = _how(ask, want, known, manner or Manner(known["db"]))
+    how = _how(ask, want, known, manner or Manner(handle_of(known)))
     return {"ask": how, "expect": ask.expect, "patience": patience}
 
 

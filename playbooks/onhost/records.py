@@ -49,29 +49,28 @@ def read(db: str) -> dict[str, object]:
     return answer
 
 
-def mark(db: str, name: str, state: str, release: str) -> None:
-    """Write one record, in one transaction that has reached the disk."""
+def mark(db: str, name: str, state: str, release: str, schema: "list[str]", *, reached: bool = False) -> None:
+    """Write one record, in one transaction that has reached the disk. schema: [recipe, version, schema].
+
+    The schema is remembered with the first record; a later version of the same schema takes its row over, and another
+    schema does when it is `reached`: with the end of the last step of an upgrade.
+    """
     connection = connect(db, "rwc")
     try:
         connection.execute("pragma synchronous = full")
         connection.executescript(TABLES)
+        connection.execute("begin immediate")
         connection.execute(
             f"insert or replace into crmhost_steps values (?, ?, ?, {NOW})",  # noqa: S608 - NOW is our own text
             (name, state, release),
         )
-    finally:
-        connection.close()
-
-
-def remember_schema(db: str, recipe: str, version: str, schema: str) -> None:
-    """Write which schema the database has, once: before the first step makes it."""
-    connection = connect(db, "rwc")
-    try:
-        connection.executescript(TABLES)
         connection.execute(
-            f"insert or ignore into crmhost_schema values (1, ?, ?, ?, {NOW})",  # noqa: S608 - NOW is our own text
-            (recipe, version, schema),
+            f"""insert into crmhost_schema values (1, ?, ?, ?, {NOW}) on conflict (one) do update
+            set version = excluded.version, schema = excluded.schema, at = excluded.at
+            where (crmhost_schema.schema = excluded.schema and crmhost_schema.version <> excluded.version) or ?""",  # noqa: S608 - NOW is our own text
+            (*schema, reached),
         )
+        connection.execute("commit")
     finally:
         connection.close()
 

@@ -1,7 +1,7 @@
 """Runs on the host: one step of a recipe, between its two records.
 
-Standard input is a JSON object: `db` (a path, or an object of `playbooks.onhost.psql`), `reached` (of the latter: with
-this step the database has the schema), `name`, `release`, `schema` ([recipe, version, schema]), `argv`, `env`, `cwd`,
+Standard input is a JSON object: `db` (a path, or an object of `playbooks.onhost.psql`), `reached` (with this step the
+database has the schema), `name`, `release`, `schema` ([recipe, version, schema]), `argv`, `env`, `cwd`,
 `stdin`, `ok` (a pattern on the output), `secrets` (texts that are masked wherever the output goes), `log`. Prints one
 JSON line: `ok`, `code`, `output` (its end). The record is written before anything is printed, and a reader that has
 gone away does not stop the step. `guard` (None, or `ask`, `expect`, `address` as in `ask`): when it holds already the
@@ -17,8 +17,9 @@ import sys
 from typing import Any
 
 from playbooks.onhost.ask import answer
+from playbooks.onhost.mysql import mark as mysql_mark
 from playbooks.onhost.psql import mark as psql_mark
-from playbooks.onhost.records import mark, remember_schema
+from playbooks.onhost.records import mark
 
 SHOWN = 4000
 """How many characters of the output are kept for an error's text."""
@@ -39,17 +40,18 @@ def holds(guard: dict[str, Any]) -> bool:
 
 def record(spec: dict[str, Any], state: str) -> None:
     """Write the step's record; with the end of the last step of an upgrade the database has another schema."""
-    if isinstance(spec["db"], dict):
-        psql_mark(spec, state, reached=state == "finished" and spec["reached"])
+    reached = state == "finished" and spec["reached"]
+    if isinstance(spec["db"], dict) and spec["db"].get("kind") == "mysql":
+        mysql_mark(spec, state, reached=reached)
+    elif isinstance(spec["db"], dict):
+        psql_mark(spec, state, reached=reached)
     else:
-        mark(spec["db"], spec["name"], state, spec["release"])
+        mark(spec["db"], spec["name"], state, spec["release"], spec["schema"], reached=reached)
 
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """Run the step between its records; what it printed decides, since exit codes lie."""
     guard = spec["guard"]
-    if not isinstance(spec["db"], dict):
-        remember_schema(spec["db"], *spec["schema"])
     if guard is not None and holds(guard):
         record(spec, "finished")
         return {"ok": True, "same": True, "code": 0, "output": ""}

@@ -26,18 +26,29 @@ from playbooks.webhost.layout import Layout
 
 NAME = "maintenance"
 """The process that shows the page; no recipe's process may be called so."""
-_TELL = sh(
-    """\
-tell() {{
-  for f in /proc/[0-9]*/fd/*; do
-    if [ "$f" -ef "$1" ]; then p=${{f#/proc/}}; kill "-$2" "${{p%%/*}}"; fi
-  done 2>/dev/null
-  :
-}}"""
-)
-_STOP = 5
 _JOB = 30
-"""Seconds that the page, and a job that runs, have to end by themselves."""
+"""Seconds that whoever is at work has to end by himself."""
+_REST = sh(
+    """\
+each() {{ for f in /proc/[0-9]*/fd/*; do if [ "$f" -ef "$1" ]; then echo "$f"; fi; done 2>/dev/null; }}
+unused() {{ [ ! -e "$1" ] || [ -z "$(each "$1")" ]; }}
+tell() {{
+  for f in $(each "$1"); do p=${{f#/proc/}}; kill "-$2" "${{p%%/*}}" 2>/dev/null || true; done
+}}
+rest() {{
+  what=$1; why=$2; shift 2; n=0
+  until "$@"; do
+    n=$((n + 1))
+    case $n in {patient}) tell "$what" TERM ;; {late}) tell "$what" KILL ;; {last}) echo "$why"; exit 1 ;; esac
+    sleep 0.2 2>/dev/null || sleep 1
+  done
+}}""",
+    patient=_JOB * 5,
+    late=_JOB * 5 + 50,
+    last=_JOB * 5 + 75,
+)
+_SHUT = b"customers see the maintenance page\n"
+_STOP = 5
 
 
 def places(layout: Layout) -> Places:
@@ -50,14 +61,18 @@ def closing(layout: Layout, salt: str, shown: Manifest, kept: Sequence[Manifest]
 
     The page's process waits for the address before what serves is ended, so that hardly a moment lies between.
     """
-    folder, kind = f"{layout.root}/page", FileKind(salt)
+    kind = FileKind(salt)
+    if shown.front != "process":
+        flag = Resource(kind, made.key(layout, places(layout).closed), FileWanted(_SHUT))
+        return (flag, *(one for one in made.nothing(layout, kept) if one.kind.name == "cron"))
+    folder = f"{layout.root}/page"
     page = _process(layout, shown)
     keeper = replace(shown, processes=(Runs(NAME, Filled(page.argv, page.env, page.cwd), page.stop),))
     texts = {
         f"{folder}/page.py": resources.files("playbooks.onhost").joinpath("page.py").read_text("utf-8"),
         f"{folder}/page.html": maintenance.page(),
         f"{folder}/keep.sh": made.keeper_script(layout, keeper).text + "\n",
-        places(layout).closed: "customers see the maintenance page\n",
+        places(layout).closed: _SHUT.decode(),
     }
     above = Resource(FolderKind(), made.key(layout, folder), FolderWanted())
     files = [
@@ -74,8 +89,14 @@ def closing(layout: Layout, salt: str, shown: Manifest, kept: Sequence[Manifest]
 
 
 def halting(layout: Layout, kept: Sequence[Manifest]) -> tuple[Resource, ...]:
-    """Return the resources of a host where no process and no job of any release runs; the keeper's line is left."""
-    return tuple(one for one in made.nothing(layout, kept) if one.key != f"{layout.contract}/{made.KEEPER}")
+    """Return the resources of a host where no process and no job of any release runs.
+
+    The keeper's line is left as it is, and so is what leads the host's own web server here, which shows the page then.
+    """
+    led = any(one.front != "process" for one in kept)
+    kinds = {"process", "cron"} if led else {"process", "cron", "link"}
+    keeper = f"{layout.contract}/{made.KEEPER}"
+    return tuple(one for one in made.nothing(layout, kept) if one.kind.name in kinds and one.key != keeper)
 
 
 def opening(layout: Layout, salt: str, serving: Sequence[Resource]) -> tuple[Resource, ...]:
@@ -91,33 +112,22 @@ def opening(layout: Layout, salt: str, serving: Sequence[Resource]) -> tuple[Res
 
 
 def ended(layout: Layout, kept: Sequence[Manifest]) -> Sh:
-    """Return the script that waits for jobs which run at this moment, and ends what does not end; fails for what stays.
+    """Return the script that waits for whoever is still at work, and ends who does not end; fails for who stays.
 
-    Whoever runs a job holds its lock, and so does what it started.
+    That are jobs which run at this moment: whoever runs one holds its lock, and so does what it started. And it is
+    whatever else has the database open, such as a request that the host's own web server had let in.
     """
     locks = sorted({f"{layout.runs}/job-{job.name}.cron" for one in kept for job in one.jobs})
-    return lines(
-        _TELL,
-        *(
-            sh(
-                """\
-if [ -e {lock} ]; then
-  n=0
-  until flock -n {lock} true; do
-    n=$((n + 1))
-    case $n in {patient}) tell {lock} TERM ;; {late}) tell {lock} KILL ;; {last}) echo {why}; exit 1 ;; esac
-    sleep 0.2 2>/dev/null || sleep 1
-  done
-fi""",
-                lock=lock,
-                patient=_JOB * 5,
-                late=_JOB * 5 + 50,
-                last=_JOB * 5 + 75,
-                why=f"{posixpath.basename(lock)} is still held: a job does not end",
-            )
-            for lock in locks
-        ),
-    )
+    held = [
+        sh(
+            "if [ -e {lock} ]; then rest {lock} {why} flock -n {lock} true; fi",
+            lock=lock,
+            why=f"{posixpath.basename(lock)} is still held: a job does not end",
+        )
+        for lock in locks
+    ]
+    used = sh("rest {db} {why} unused {db}", db=layout.db, why=f"{posixpath.basename(layout.db)} is still open")
+    return lines(_REST, *held, used)
 
 
 def page_key(layout: Layout) -> str:

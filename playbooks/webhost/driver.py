@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from crm.driver import Progress, Status
 from crm.errors import HostError, Refused
-from crm.plan import Plan, Release, Want
-from crm.recipe import Exec, PipLock, Recipe, Slotted
+from crm.plan import Crossing, Plan, Release, Want
+from crm.recipe import Exec, Recipe
 from crm.slots import Filled
+from playbooks.asking import candidate_of
 from playbooks.host import Host, Stream
 from playbooks.manifest import Manifest
+from playbooks.mover.memory import recall
 from playbooks.shell import Sh, sh
 from playbooks.terminal import safe_line
+from playbooks.webhost import closed, front
 from playbooks.webhost.facts import Place
-from playbooks.webhost.layout import Layout
+from playbooks.webhost.layout import Layout, Serves
 from playbooks.webhost.resources import command
 from playbooks.webhost.survey import look, plan_of, survey
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 class WebHostDriver:
     """One open connection to the host of one contract. who: `user@machine`, for those who find the lock held."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two by name
         self,
         host: Host,
         contract: str,
@@ -40,9 +43,11 @@ class WebHostDriver:
         who: str,
         progress: Progress,
         patience: Patience | None = None,
+        serves: Serves | None = None,
     ) -> None:
         self._host = host
-        self._layout = Layout(host.home, contract)
+        serves = serves or Serves()
+        self._layout = Layout(host.home, contract, serves.front, document_root, serves.database, serves.archives)
         self._document_root = document_root
         self._who = who
         self._progress = progress
@@ -51,7 +56,7 @@ class WebHostDriver:
 
     def refuses(self, recipe: Recipe) -> str | None:
         """Return why a web host cannot carry the recipe, or None."""
-        return refusal(recipe)
+        return refusal(recipe, self._layout)
 
     def plan(self, want: Want) -> Plan:
         """Ask the host about every resource, change nothing, and return what differs."""
@@ -77,8 +82,25 @@ class WebHostDriver:
         """Return the id of the release that serves."""
         return self._place().serving
 
-    def crossing(self) -> None:
-        """Return nothing: this version does not change the schema of a database on a web host."""
+    def crossing(self) -> Crossing | None:
+        """Return what the host remembers of the last upgrade of its database's schema."""
+        return recall(self._host, self._layout.contract, closed.places(self._layout)).crossing
+
+    @contextmanager
+    def inside(self, release: Release) -> Iterator[tuple[str, int]]:
+        """Give a loopback address here at which a staged release answers while this is held; no customer sees it."""
+        from playbooks.mover.inside import inside
+        from playbooks.webhost.work import Patience
+
+        kept = self._place().find(release.id)
+        if kept is None:
+            raise HostError(f"the host has no release {release.id}", "deploy it first")
+        layout, patience = self._layout, self._patience or Patience()
+        known = {"run": layout.run(release), "release": layout.release(release.id)}
+        candidate = candidate_of(known, kept.manifest.candidate)
+        python = f"{layout.artifact(kept.manifest.artifact)}/bin/python"
+        with inside(self._host, python, candidate, layout.process_log("steps"), patience.candidate) as address:
+            yield address
 
     def releases(self) -> Sequence[Release]:
         """Return the releases that have proven themselves and are kept, the one that served last first."""
@@ -87,7 +109,7 @@ class WebHostDriver:
     def logs(self, process: str, lines: int) -> Iterator[str]:
         """Yield the last lines of a process's log, made safe for a terminal."""
         names = sorted({one.name for kept in self._place().kept for one in kept.manifest.processes})
-        known = [*names, "steps", "keep"]
+        known = [*names, "steps", "keep", closed.NAME]
         if process not in known:
             raise Refused(f"{self._layout.contract} has no process {process!r}", f"it has: {', '.join(known)}")
         script = sh(
@@ -112,33 +134,24 @@ class WebHostDriver:
         return kept.manifest
 
 
-def refusal(recipe: Recipe) -> str | None:
+def refusal(recipe: Recipe, layout: Layout) -> str | None:
     """Return why a web host cannot carry the recipe, or None. Pure."""
-    slots = {
-        name for file in recipe.files for part in file.content if isinstance(part, Slotted) for name in part.slots()
-    }
     steps = [step.name for step in recipe.steps if not any(isinstance(way, Exec) for way in step.ways)]
     reasons = (
         ("webhost" not in recipe.targets, f"does not run on a web host; it suits {', '.join(recipe.targets)}"),
-        ("sqlite" not in recipe.databases, "needs a database server; this version keeps SQLite alone on web hosts"),
-        (
-            not all(isinstance(artifact, PipLock) for artifact in recipe.artifacts.values()),
-            "is no Python package; this version installs nothing else on web hosts",
-        ),
-        (all(process.name != "web" for process in recipe.processes), "has no process called web"),
-        ("listen" in slots, "has its address in a file, so a candidate cannot be tried on a spare port"),
         (
             bool(steps),
             f"has a step that can only be done over HTTP ({', '.join(steps)}), which this version does not do",
         ),
     )
-    return next((f"{recipe.title} {reason}" for holds, reason in reasons if holds), None)
+    found = next((f"{recipe.title} {reason}" for holds, reason in reasons if holds), None)
+    return found or front.refusal(recipe, layout)
 
 
 def run_command(host: Host, manifest: Manifest, argv: Sequence[str], stdin: BinaryIO, stdout: BinaryIO) -> int:
     """Run a command in a release's environment on the host; its output comes line by line, both streams as one."""
     mark = secrets.token_hex(8)
-    web = next(process for process in manifest.processes if process.name == "web").run
+    web = next((process for process in manifest.processes if process.name == "web"), manifest.candidate).run
     program = command(Filled(tuple(argv), web.env, web.cwd))
     script = sh(
         'cd {cwd} && PATH={bin}:$PATH && export PATH && {program} 2>&1; printf "\\n%s %s\\n" {mark} "$?"',

@@ -7,12 +7,15 @@ from crm.plan import Want
 from crm.recipe import Ask
 from playbooks.asking import question, read_answer
 from playbooks.host import Host
-from playbooks.kinds.process import ProcessSeen
+from playbooks.kind import Resource
+from playbooks.kinds.process import ProcessKind, ProcessSeen
 from playbooks.manifest import Manifest
+from playbooks.mover.memory import recall
 from playbooks.observe import observe
 from playbooks.programs import program
 from playbooks.session import holder
 from playbooks.shell import sh
+from playbooks.webhost import closed
 from playbooks.webhost import resources as made
 from playbooks.webhost.facts import Place
 from playbooks.webhost.layout import Layout
@@ -28,7 +31,7 @@ def status_of(host: Host, layout: Layout, want: Want) -> Status:
         contract=layout.contract,
         serving=place.serving,
         releases=tuple(one.id for one in place.kept),
-        processes=() if kept is None else _processes(host, layout, kept.manifest, place),
+        processes=(*_page(host, layout), *(() if kept is None else _processes(host, layout, kept.manifest, place))),
         users=None if kept is None else _users(host, layout, want, kept.manifest),
         holder=_holder(host, layout),
     )
@@ -39,6 +42,14 @@ def _processes(host: Host, layout: Layout, manifest: Manifest, place: Place) -> 
     resources = [resource for resource in wanted if resource.kind.name == "process"]
     seen = observe(host, resources).seen
     return tuple((name, *_state(seen[resource_id])) for name, resource_id in made.process_ids(layout, manifest).items())
+
+
+def _page(host: Host, layout: Layout) -> tuple[tuple[str, str, str], ...]:
+    """Return the maintenance page's process, while customers are shut out."""
+    if not recall(host, layout.contract, closed.places(layout)).closed:
+        return ()
+    page = Resource(ProcessKind(), closed.page_key(layout), None)
+    return ((closed.NAME, *_state(observe(host, [page]).seen[page.id])),)
 
 
 def _state(seen: ProcessSeen) -> tuple[str, str]:

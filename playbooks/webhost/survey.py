@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from crm import crossing as crossings
+from crm.due import FIRST, check_schema, due
 from crm.errors import HostError
-from crm.plan import Change, Plan, Release, Want
+from crm.plan import Change, Crossing, Plan, Release, Want
 from crm.release import artifact_digest, template_key
-from crm.steps import Due, Records, key, known_by_record, without_release
+from crm.steps import Due, Records, key, known_by_record, ordered, without_release
 from playbooks.converge import changes
 from playbooks.host import Host
 from playbooks.kind import Resource
 from playbooks.kinds.cron import CronSeen
 from playbooks.manifest import Manifest
+from playbooks.mover.memory import Memory, MemoryKind
 from playbooks.observe import observe
+from playbooks.webhost import closed
 from playbooks.webhost import resources as made
+from playbooks.webhost.code import access_of
 from playbooks.webhost.facts import Place, PlaceKind, PlaceWanted, RecordKind, RecordWanted
+from playbooks.webhost.front import check_doors
 from playbooks.webhost.layout import Layout, check_document_root, check_run
-from playbooks.webhost.release import lock_of, release_of
+from playbooks.webhost.release import artifact_of, release_of
 from playbooks.webhost.slots import values
-from playbooks.webhost.steps import check_schema, due
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What a contract wants of a host, and what was seen there. `staged` comes before the steps, `serving` after.
 
-    forget: the database says that files were derived for the release, whose folder is not there.
+    forget: the database says that files were derived for the release, whose folder is not there. crossing: the last
+    upgrade that the host remembers.
     """
 
     want: Want
@@ -42,6 +49,7 @@ class Survey:
     due: Due
     seen: Mapping[str, Any]
     forget: bool
+    crossing: Crossing | None = None
 
     @property
     def serves(self) -> bool:
@@ -61,37 +69,71 @@ def survey(host: Host, layout: Layout, want: Want, document_root: str | None, sa
     A second one follows only where an earlier release had a process or a job that this one has not. Raises Refused for
     what cannot be or is not built, HostError when the host cannot be asked or holds what makes no sense.
     """
-    release = release_of(want)
+    release = release_of(want, layout.front)
     check_run(layout, release)
     check_document_root(layout, document_root)
-    lock = lock_of(want)
-    artifact = artifact_digest(lock)
+    made_of = artifact_of(want)
+    artifact = artifact_digest(made_of)
     known = values(layout, want, release, artifact)
-    manifest = made.manifest_of(want, release, artifact, known)
-    staged = made.staged(layout, want, manifest, known, lock, salt)
+    manifest = made.manifest_of(layout, want, release, artifact, known)
+    staged = made.staged(layout, want, manifest, known, made_of, salt)
     facts = [
         Resource(PlaceKind(), layout.contract, PlaceWanted(layout, document_root)),
+        Resource(MemoryKind(), layout.contract, closed.places(layout)),
         Resource(
             RecordKind(layout.artifacts),
             layout.contract,
-            RecordWanted(layout.db, layout.template(template_key(want, artifact))),
+            RecordWanted(layout.db, layout.template(template_key(want, artifact)), access_of(layout, want, made_of)),
         ),
     ]
-    first = observe(host, [*staged.resources, *made.serving(layout, manifest, ()), *facts])
+    opened = closed.opening(layout, salt, made.serving(layout, manifest, ()))
+    first = observe(host, [*staged.resources, *opened, *facts])
     place: Place = first.seen[f"place:{layout.contract}"]
     records: Records = first.seen[f"record:{layout.contract}"]
+    memory: Memory = first.seen[f"memory:{layout.contract}"]
     check_document_root(layout, place.document_root)
+    check_doors(layout, first.seen, place)
     derived = records
     if place.find(release.id) is None:
         records = without_release(records, release.id)
-    check_schema(want, release, records, layout.db)
-    serving = made.serving(layout, manifest, [kept.manifest for kept in place.kept])
+    crossings.check(want.contract, release, memory.crossing, None)
+    serving = closed.opening(layout, salt, made.serving(layout, manifest, [kept.manifest for kept in place.kept]))
     others = [resource for resource in serving if resource.id not in first.seen]
     seen = {**first.seen, **(observe(host, others).seen if others else {})}
-    steps = due(want, release, records)
     return Survey(
-        want, release, manifest, known, staged, serving, place, records, steps, seen, forget=records != derived
+        want=want,
+        release=release,
+        manifest=manifest,
+        known=known,
+        staged=staged,
+        serving=serving,
+        place=place,
+        records=records,
+        due=due_of(want, release, records, memory.crossing),
+        seen=seen,
+        forget=records != derived,
+        crossing=memory.crossing,
     )
+
+
+def due_of(want: Want, release: Release, records: Records, crossing: Crossing | None = None) -> Due:
+    """Return what is to be run before the release may start; nothing is known of it before a backup is put back.
+
+    Raises Refused for a database that the release cannot come to run on.
+    """
+    if crossings.going_back(crossing, release):
+        return Due(())
+    check_schema(want.contract, want.recipe, release, records)
+    return due(want.recipe, records, release)
+
+
+def recorded(host: Host, layout: Layout, template: str = "") -> Records:
+    """Return what the customer's database says, or the template that it would begin as while it is empty."""
+    access = "" if layout.database == "sqlite" else json.dumps({"kind": "mysql", "access": layout.access})
+    wanted = RecordWanted(layout.db, template, access)
+    resource = Resource(RecordKind(layout.artifacts), layout.contract, wanted)
+    found: Records = observe(host, [resource]).seen[resource.id]
+    return found
 
 
 def look(host: Host, layout: Layout) -> Place:
@@ -104,26 +146,52 @@ def look(host: Host, layout: Layout) -> Place:
     return place
 
 
+def maker(place: Place, records: Records) -> Release | None:
+    """Return the release that made the data, as far as one is kept that has its schema: rather the one that serves."""
+    if records.schema is None:
+        return None
+    recipe, version, schema = records.schema
+    made_it = [kept.manifest.release for kept in place.kept if kept.manifest.release.schema == schema]
+    made_it.sort(key=lambda one: ((one.recipe, one.version) != (recipe, version), one.id != place.serving))
+    return made_it[0] if made_it else None
+
+
 def plan_of(survey: Survey) -> Plan:
-    """Return what differs, in the order in which it would be made right. Pure."""
+    """Return what differs, in the order in which it would be made right. Pure.
+
+    Raises Refused for what a deploy must not touch.
+    """
+    contract, release, crossing = survey.want.contract, survey.release, survey.crossing
+    crossings.check(contract, release, crossing, survey.due)
+    unfinished = tuple(crossings.unfinished_change(crossing, release))
+    if crossings.going_back(crossing, release):
+        return _plan(survey, unfinished)
+    old = maker(survey.place, survey.records)
+    upgrade = crossings.upgrade_of(survey.want, release, survey.records, crossing, old)
     everything = (*survey.staged.resources, *survey.serving)
     differing = {change.resource: change for change in changes(everything, survey.seen)}
     ground = [differing[resource.id] for resource in survey.staged.resources if resource.id in differing]
     service = [differing[resource.id] for resource in survey.serving if resource.id in differing]
     found = (
         *(_ground(change, survey) for change in ground),
-        *_reset(survey),
+        *unfinished,
+        *crossings.schema_changes(contract, survey.due, upgrade, crossing),
         *_steps(survey, later=bool(ground)),
         *service,
         *_gate(survey, later=bool(ground or service or survey.due.steps)),
     )
+    return replace(_plan(survey, found), upgrade=upgrade)
+
+
+def _plan(survey: Survey, changes: tuple[Change, ...]) -> Plan:
     return Plan(
         contract=survey.want.contract,
         release=survey.release,
         serving=survey.place.serving,
-        resources=len(everything) + len(_all_steps(survey)) + 1,
-        changes=found,
+        resources=len(survey.staged.resources) + len(survey.serving) + len(ordered(survey.want.recipe, FIRST)) + 1,
+        changes=changes,
         notes=_notes(survey),
+        unfinished=crossings.unfinished(survey.crossing),
     )
 
 
@@ -146,12 +214,6 @@ def _ground(change: Change, survey: Survey) -> Change:
     return replace(change, disrupts="restart") if restarts(survey, change) else change
 
 
-def _reset(survey: Survey) -> tuple[Change, ...]:
-    if survey.due.reset is None:
-        return ()
-    return (Change(f"database:{survey.want.contract}", "replace", survey.due.reset, disrupts="data"),)
-
-
 def _steps(survey: Survey, *, later: bool) -> tuple[Change, ...]:
     return tuple(
         Change(
@@ -162,10 +224,6 @@ def _steps(survey: Survey, *, later: bool) -> tuple[Change, ...]:
         )
         for step in survey.due.steps
     )
-
-
-def _all_steps(survey: Survey) -> Sequence[str]:
-    return [step.name for step in survey.want.recipe.steps if step.phase != "upgrade"]
 
 
 def _gate(survey: Survey, *, later: bool) -> tuple[Change, ...]:

@@ -6,18 +6,22 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from crm import crossing as crossings
 from crm.driver import Progress
+from crm.due import last_of_upgrade
 from crm.errors import GateFailed, HostError
-from crm.plan import Event, Plan, Release, Want
-from crm.recipe import Step
+from crm.plan import Crossing, Event, Plan, Release, Want
+from crm.recipe import Ask, Http, Step
 from crm.release import template_key
-from crm.steps import admin_names
+from crm.steps import Due, Records, admin_names
 from playbooks import converge
 from playbooks.asking import (
     Answer,
+    Manner,
     candidate_log,
     check_step,
     gate_error,
+    handle_of,
     question,
     read_answer,
     step_input,
@@ -25,29 +29,36 @@ from playbooks.asking import (
 )
 from playbooks.kind import Resource
 from playbooks.manifest import Manifest
+from playbooks.mover.memory import remember
 from playbooks.observe import observe
 from playbooks.programs import program
 from playbooks.session import Session
 from playbooks.shell import Sh, lines, sh
 from playbooks.terminal import safe
+from playbooks.webhost import closed
 from playbooks.webhost import resources as made
 from playbooks.webhost.facts import Kept, Place
 from playbooks.webhost.layout import Layout
+from playbooks.webhost.mover import WebHostMover
+from playbooks.webhost.release import release_of
 from playbooks.webhost.remove import (
     artifacts_of,
     drop_artifacts,
     drop_contract,
     drop_release,
     drop_torn,
+    emptied,
     forget,
     left_over,
     past,
 )
-from playbooks.webhost.slots import values
-from playbooks.webhost.survey import Survey, changed_ground, look, plan_of, survey
+from playbooks.webhost.slots import HOST_PYTHON, values
+from playbooks.webhost.survey import Survey, changed_ground, due_of, look, plan_of, recorded, survey
 
 STEPS_LOG = "steps"
 _LOG_LINES = 12
+_PAGE = Ask(Http("GET", "/"), r"^503 ")
+_PAGE_PATIENCE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,16 @@ class Patience:
 
     candidate: float = 90.0
     serving: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The release whose steps are run: what is wanted, or a kept one; known: its slots."""
+
+    manifest: Manifest
+    known: Mapping[str, str]
+    records: Records
+    due: Due
 
 
 class WebHostWork:
@@ -77,13 +98,15 @@ class WebHostWork:
         self._patience = patience
         self._salt = salt
         self._survey: Survey | None = None
+        self._kept: Manifest | None = None
+        self._course: Course | None = None
+        self._crossing: Crossing | None = None
         self._tried = False
         self._destroyed = False
 
     def plan(self, want: Want) -> Plan:
         """Ask the host once more, now that nobody else can change it."""
-        self._survey = survey(self._session.host, self._layout, want, self._document_root, self._salt)
-        return plan_of(self._survey)
+        return plan_of(self._look(want))
 
     def stage(self, want: Want, plan: Plan) -> None:  # noqa: ARG002 - the survey under the lock says more than the plan
         """Bring folders, artifact, files and database to the host, beside what serves."""
@@ -92,38 +115,48 @@ class WebHostWork:
         self._session.say("stage")
         if changed_ground(seen):
             self._run("mark what must restart", made.stale(self._layout, seen.manifest))
-        if seen.due.reset is not None:
+        mysql = self._layout.database == "mysql"
+        if seen.due.reset is not None and not mysql:
             self._run("begin with an empty database", _empty(self._layout))
         if seen.forget:
             self._run("forget what was derived", forget(self._layout, seen.release.id))
         database = [resource for resource in seen.staged.resources if resource.kind.name == "database"]
-        self._converge([resource for resource in seen.staged.resources if resource not in database])
-        if seen.records.template or seen.due.reset is not None:
+        self.fetch(want)
+        if seen.due.reset is not None and mysql:
+            self._run("begin with an empty database", emptied(self._layout, seen.known["python"]))
+        elif seen.records.template or seen.due.reset is not None:
             self._run("begin from the template", self._from_template(want, seen))
         self._converge(database)
-        self._converge([resource for resource in seen.staged.resources if resource.kind.name == "venv"])
+        self._converge([resource for resource in seen.staged.resources if resource.kind.name in ("venv", "archive")])
+
+    def fetch(self, want: Want) -> None:
+        """Bring folders, artifact and files to the host, beside what serves, and touch no database."""
+        staged = self._known(want).staged.resources
+        self._converge([resource for resource in staged if resource.kind.name != "database"])
 
     def due(self, want: Want) -> Sequence[Step]:
-        """Return the steps that the database does not say are finished, in order."""
-        self._survey = survey(self._session.host, self._layout, want, self._document_root, self._salt)
-        return self._survey.due.steps
+        """Return the steps that the database does not say are finished, in order, of the release that is at work."""
+        return self._at_work(want).due.steps
 
     def run(self, want: Want, step: Step) -> None:
         """Run one step between its two records; raises HostError when its output is not what it should be."""
-        seen = self._known(want)
-        if step.phase == "admin" and step == next(one for one in seen.due.steps if one.phase == "admin"):
-            self._keep_template(want, seen)
-        given = step_input(step, want, seen.release, seen.known, self._layout.process_log(STEPS_LOG))
+        course = self._course or self._at_work(want)
+        release, steps = course.manifest.release, course.due.steps
+        if step == next((one for one in steps if one.phase == "admin"), None):
+            self._keep_template(want, course)
+        reached = step == last_of_upgrade(want.recipe, course.records, release)
+        manner = Manner(handle_of(course.known), reached=reached)
+        given = step_input(step, want, release, course.known, self._layout.process_log(STEPS_LOG), manner)
         output = self._session.run(
             step.name,
-            program("step", seen.known["python"]),
+            program("step", course.known["python"]),
             stdin=given,
             safe=step.again == "safe",
             timeout=step.timeout,
         )
         check_step(step, safe(output.text, 20_000))
-        if step == seen.due.steps[-1] and step.phase == "initialise":
-            self._keep_template(want, seen)
+        if step.phase == "initialise" and steps and step == steps[-1]:
+            self._keep_template(want, course)
 
     def ready(self, want: Want, release: Release) -> None:
         """Try the release on a spare loopback port until it reaches its database; raises GateFailed.
@@ -152,7 +185,7 @@ class WebHostWork:
         kept = [one.manifest for one in place.kept]
         self._session.say("switch")
         try:
-            self._converge(made.serving(self._layout, manifest, kept))
+            self._converge(closed.opening(self._layout, self._salt, made.serving(self._layout, manifest, kept)))
             known = self._values(want, manifest)
             given = question(want.recipe.ready, want, known, manifest.listen, self._patience.serving)
             answer = self._ask(f"ask {release.id}", known["python"], given, self._patience.serving)
@@ -190,11 +223,79 @@ class WebHostWork:
             ),
         )
 
-    def bring(self, want: Want, release: Release) -> None:
-        """Do nothing: a release that is kept on a host is whole."""
+    def bring(self, want: Want, release: Release) -> None:  # noqa: ARG002 - the release on the host says it all
+        """Let a kept release be the one whose steps run; on a host it is whole."""
+        self._begin(release)
 
-    def mover(self) -> None:
-        """Return nothing: this version neither upgrades nor backs up databases on web hosts."""
+    def mover(self) -> WebHostMover | None:
+        """Return what moves the customer's data; nothing moves a database that the host gave yet."""
+        return None if self._layout.database == "mysql" else WebHostMover(self)
+
+    @property
+    def session(self) -> Session:
+        """Return the lock, held."""
+        return self._session
+
+    @property
+    def layout(self) -> Layout:
+        """Return where the contract's things lie."""
+        return self._layout
+
+    def remember(self, crossing: Crossing | None) -> None:
+        """Let the host remember where an upgrade is."""
+        self._run("remember the upgrade", remember(closed.places(self._layout).crossing, crossing))
+        self._crossing = crossing
+
+    def close(self, want: Want) -> None:
+        """Show customers the maintenance page in the place of what serves; raises HostError when it is not shown."""
+        place = self.place()
+        kept = [one.manifest for one in place.kept]
+        shown = next((one for one in kept if one.release.id == place.serving), None) or next(iter(kept), None)
+        if shown is None:
+            return  # nothing was ever there
+        self._converge(closed.closing(self._layout, self._salt, shown, kept))
+        known = self._values(want, shown)
+        given = question(_PAGE, want, known, shown.listen, _PAGE_PATIENCE)
+        answer = self._ask("ask for the maintenance page", known["python"], given, _PAGE_PATIENCE)
+        if not answer.held:
+            raise HostError(
+                f"the maintenance page is not shown at {shown.listen}: it answers {answer.text[:200]!r}",
+                "Does another process listen there? crmhost logs NAME maintenance",
+            )
+
+    def open(self) -> None:
+        """Let customers in again, to the release that `current` names; nothing is left to do after `switch`."""
+        place = self.place()
+        serving = place.find(place.serving)
+        kept = [one.manifest for one in place.kept]
+        resources = () if serving is None else made.serving(self._layout, serving.manifest, kept)
+        self._converge(closed.opening(self._layout, self._salt, resources))
+
+    def halt(self, want: Want, kept: Release | None) -> None:
+        """End every process and job of every release; then a kept one, or what is wanted, is ready for its steps."""
+        manifests = [one.manifest for one in self.place().kept]
+        self._converge(closed.halting(self._layout, manifests))
+        self._run("wait for jobs", closed.ended(self._layout, manifests))
+        self._tried = True
+        self._survey = self._course = None
+        if kept is not None:
+            self._begin(kept)
+            return
+        self._kept = None
+        self.fetch(want)
+        seen = self._known(want)
+        if seen.forget:
+            self._run("forget what was derived", forget(self._layout, seen.release.id))
+        self._converge([resource for resource in seen.staged.resources if resource.kind.name == "database"])
+        self._survey = None
+
+    def place(self) -> Place:
+        """Return what lies in the contract's folder."""
+        return look(self._session.host, self._layout)
+
+    def records(self, template: str = "") -> Records:
+        """Return what the customer's database says, or the template while it is empty."""
+        return recorded(self._session.host, self._layout, template)
 
     def record(self, event: Event) -> None:
         """Write a line in the journal on the host, where there still is one."""
@@ -206,7 +307,9 @@ class WebHostWork:
         """Stop and remove everything of the contract, and prove that it is gone; may be run again at any time."""
         place = look(self._session.host, self._layout)
         kept = [one.manifest for one in place.kept]
-        self._converge(made.nothing(self._layout, kept))
+        self._converge((*closed.opening(self._layout, self._salt, ()), *made.nothing(self._layout, kept)))
+        if self._layout.database == "mysql" and not keep_data:
+            self._run("empty the database", emptied(self._layout, HOST_PYTHON))
         self._run("remove the releases", self._drop_releases(place))
         self._destroyed = True
         # Asked beside the lock's own jobs: those write to the journal, which goes with the rest.
@@ -217,12 +320,28 @@ class WebHostWork:
                 f"{self._layout.contract} was removed, and this is still there: {safe(left)}", "Run destroy again."
             )
 
+    def _look(self, want: Want) -> Survey:
+        found = survey(self._session.host, self._layout, want, self._document_root, self._salt)
+        self._survey, self._crossing = found, found.crossing
+        return found
+
     def _known(self, want: Want) -> Survey:
-        if self._survey is None:
-            self.plan(want)
-        if self._survey is None:
-            raise HostError(f"{self._layout.contract}: the host was not asked", "")
-        return self._survey
+        return self._survey or self._look(want)
+
+    def _begin(self, release: Release) -> None:
+        """Let a kept release be the one at work, as the host keeps it, whatever its contract says today."""
+        self._kept, self._course = self._manifest(release)[0], None
+
+    def _at_work(self, want: Want) -> Course:
+        """Ask the database what is due for the release at work."""
+        if self._kept is None or self._kept.release == release_of(want, self._layout.front):
+            seen = self._look(want)
+            manifest, known, records = seen.manifest, seen.known, seen.records
+        else:
+            manifest, known = self._kept, self._values(want, self._kept)
+            records = self.records(self._layout.template(template_key(want, manifest.artifact)))
+        self._course = Course(manifest, known, records, due_of(want, manifest.release, records))
+        return self._course
 
     def _manifest(self, release: Release) -> tuple[Manifest, Place]:
         """Return how a release on the host is started, by what it says of itself there."""
@@ -236,16 +355,19 @@ class WebHostWork:
         return {**values(self._layout, want, manifest.release, manifest.artifact), "listen": manifest.listen}
 
     def _back(self, want: Want, failed: Release) -> str:
+        if crossings.unfinished(self._crossing) is not None:
+            self.close(want)
+            return "The maintenance page is shown."
         place = look(self._session.host, self._layout)
         now = place.find(failed.id)
         if now is not None and now.proven and self._survey is not None and self._survey.serves:
             return f"{failed.id} is the release that served before, so there is nothing to go back to: it goes on"
-        before = place.before(failed.id)
+        before = next((one for one in place.kept if one.proven and _may_follow(one, failed)), None)
         kept = [one.manifest for one in place.kept]
         if before is None:
             self._converge(made.nothing(self._layout, kept))
             return "There was no release before it, so nothing serves. Mend the cause and deploy again."
-        self._converge(made.serving(self._layout, before.manifest, kept))
+        self._converge(closed.opening(self._layout, self._salt, made.serving(self._layout, before.manifest, kept)))
         return f"{before.id} serves again{self._unless_ready(want, before)}"
 
     def _unless_ready(self, want: Want, before: Kept) -> str:
@@ -273,13 +395,15 @@ class WebHostWork:
         script = sh("tail -n {lines} -- {path} 2>/dev/null || true", lines=_LOG_LINES, path=path)
         return safe(self._session.host.ask(script).decode("utf-8", "replace"))
 
-    def _keep_template(self, want: Want, seen: Survey) -> None:
+    def _keep_template(self, want: Want, course: Course) -> None:
         """Copy the initialised database, unless a step was ever begun that may have put a secret into it."""
-        template = self._layout.template(template_key(want, seen.manifest.artifact))
+        template = self._layout.template(template_key(want, course.manifest.artifact))
         admin = admin_names(want.recipe)
-        if seen.records.template or any(name in seen.records.steps for name in admin):
+        if self._layout.database == "mysql":
             return
-        script = program("records", seen.known["python"], "template", self._layout.db, template, *admin)
+        if course.records.template or any(name in course.records.steps for name in admin):
+            return
+        script = program("records", course.known["python"], "template", self._layout.db, template, *admin)
         self._run("keep a template", script)
 
     def _from_template(self, want: Want, seen: Survey) -> Sh:
@@ -298,6 +422,11 @@ fi""",
             sh("rm -rf {releases} {runs}", releases=self._layout.releases, runs=self._layout.runs),
             drop_artifacts(self._layout, artifacts_of(place.kept)),
         )
+
+
+def _may_follow(kept: Kept, failed: Release) -> bool:
+    """Tell whether a kept release may serve in the place of a failed one: old code never runs on another schema."""
+    return kept.id != failed.id and kept.manifest.release.schema == failed.schema
 
 
 def _empty(layout: Layout) -> Sh:

@@ -43,6 +43,7 @@ def step(tmp: Path, code: str, **changes: object) -> dict[str, Any]:
         "name": "seed",
         "release": "r1",
         "schema": ["smallapp", "1.0", "1"],
+        "reached": False,
         "argv": [sys.executable, "-c", code],
         "env": {"COLOUR": "blue"},
         "cwd": str(tmp),

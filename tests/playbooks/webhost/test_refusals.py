@@ -32,15 +32,13 @@ def locked(customer: Customer) -> bool:
     return subprocess.run(["flock", "-n", customer.layout.lock, "true"], check=False).returncode != 0
 
 
-def test_another_schema_is_refused_before_anything_is_done(customer: Customer) -> None:
-    customer.deploy()
+def test_an_older_schema_is_refused_before_anything_is_done(customer: Customer) -> None:
+    customer.deploy("2.0")
     before = sorted(Path(customer.layout.releases).iterdir())
-    with pytest.raises(
-        Refused, match=r"needs schema 2, the database of acme has schema 1 .*does not upgrade"
-    ) as failure:
-        customer.deploy("2.0")
-    assert "nothing was done" in failure.value.remedy
+    with pytest.raises(Refused, match=r"2\.0 → 1\.0: old code never runs on a newer database"):
+        customer.deploy("1.0")
     assert sorted(Path(customer.layout.releases).iterdir()) == before
+    assert customer.get() == "200 ready 2.0, 1 accounts"
 
 
 def test_an_interrupted_schema_begins_anew_and_says_so(customer: Customer) -> None:
