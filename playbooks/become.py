@@ -23,7 +23,7 @@ from playbooks.keys import Phrase
 from playbooks.kind import Put
 from playbooks.sending import send
 from playbooks.shell import sh
-from playbooks.sudo import refusal, wants_password
+from playbooks.sudo import NoRoot, refusal, wants_password
 from playbooks.wire import Channel, Wire
 
 HOME = "/var/lib/crmhost/engine"
@@ -91,6 +91,8 @@ class Rooted:
         self.way: Way | None = None
         self.phrase: Phrase | None = None
         self.finding_out = threading.Lock()
+        self.refused: HostError | None = None
+        """Why the first program was not root's; it is not tried again, since hosts count wrong passwords."""
         self._become = become
 
     def channel(self, timeout: float) -> Channel:
@@ -116,14 +118,15 @@ class Rooted:
     def need_password(self, why: str) -> None:
         """Get the password that sudo wants; raises HostError where it wants something else, or nobody knows it."""
         if not wants_password(why):
-            raise refusal(self.name, "refused", why)
+            raise self.refuse("refused", why)
         self.phrase = self._become.passwords(self.name)
         if self.phrase is None:
-            raise refusal(self.name, "wants", why)
+            raise self.refuse("wants", why)
         if "\n" in self.phrase.text or not self.phrase.text:
-            raise HostError(f"{self.name}: the password from {self.phrase.origin} is empty or has several lines")
+            origin = self.phrase.origin
+            raise NoRoot(f"{self.name}: sudo's password from {origin} is empty or has several lines", "Mend it.")
 
-    def refuse(self, word: str, why: str) -> HostError:
+    def refuse(self, word: str, why: str) -> NoRoot:
         """Return what is said of a host that does not let the account become root."""
         return refusal(self.name, word, why, self.phrase.origin if self.phrase else "")
 
@@ -148,16 +151,25 @@ class _Channel:
             self._begin(command)
             return
         with self._wire.finding_out:
-            self._begin(command)
+            if self._wire.refused is not None:
+                raise type(self._wire.refused)(self._wire.refused.what, self._wire.refused.remedy)
+            try:
+                self._find_out(command)
+            except HostError as error:
+                self._wire.refused = error
+                raise
+
+    def _find_out(self, program: str) -> None:
+        self._begin(program)
+        word, why = self._answer()
+        if word == "wants":
+            self._wire.need_password(why)
+            self._channel.close()
+            self._channel = self._wire.wire.channel(self._opening)
+            self._channel.settimeout(self._timeout)
+            self._begin(program)
             word, why = self._answer()
-            if word == "wants":
-                self._wire.need_password(why)
-                self._channel.close()
-                self._channel = self._wire.wire.channel(self._opening)
-                self._channel.settimeout(self._timeout)
-                self._begin(command)
-                word, why = self._answer()
-            self._judge(word, why)
+        self._judge(word, why)
 
     def sendall(self, s: bytes) -> None:
         self._channel.sendall(s)

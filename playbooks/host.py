@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from crm.errors import HostError
-from playbooks.become import HOME
+from playbooks.become import HOME, Rooted, Way
 from playbooks.kind import Put
 from playbooks.shell import Sh, sh
 from playbooks.terminal import safe
@@ -124,6 +124,11 @@ class Host:
     def root(self) -> bool:
         """Return whether everything runs there as root."""
         return self._wire.root
+
+    @property
+    def way(self) -> Way | None:
+        """Return how root was become there; None where it was not, or before anything was asked."""
+        return self._wire.way if isinstance(self._wire, Rooted) else None
 
     @property
     def home(self) -> str:

@@ -7,6 +7,11 @@ import re
 from crm.errors import HostError
 from playbooks.terminal import safe
 
+
+class NoRoot(HostError):
+    """The account was logged in to, and does not become root."""
+
+
 _PASSWORD = re.compile(r"password is required|authentication is required")
 """What `sudo -n` says where it wants a password; a user whom it lets do nothing hears the same."""
 
@@ -31,16 +36,6 @@ _MEANT = (
         "sudo cannot become root there",
         "Log in outside of a sandbox; sudo must belong to root, mode 4755, on a file system without nosuid.",
     ),
-    (
-        r"parse error|syntax error|unable to (open|stat|read) .*sudoers|no valid sudoers",
-        "sudo cannot read its rules",
-        "Look for the mistake as root: visudo -c",
-    ),
-    (
-        r"account (validation failure|has expired)|[Pp]assword .*expired",
-        "the account or its password has expired",
-        "Renew it as root: chage -l ACCOUNT shows what ended.",
-    ),
 )
 
 
@@ -49,18 +44,18 @@ def wants_password(said: str) -> bool:
     return _PASSWORD.search(said) is not None
 
 
-def refusal(name: str, word: str, said: str, origin: str = "") -> HostError:
+def refusal(name: str, word: str, said: str, origin: str = "") -> NoRoot:
     """Return what is said of a host on which an account does not become root.
 
     word: the answer of `playbooks.become`; said: sudo's own words; origin: where the password came from.
     """
     if word == "missing":
-        return HostError(
+        return NoRoot(
             f"{name}: the host has no sudo, and this account is not root",
             "Install it there as root: apt-get install sudo; or log in as root: target.user.",
         )
     if word == "wants":
-        return HostError(
+        return NoRoot(
             f"{name}: sudo wants the account's password, and none is known",
             "Set CRMHOST_SUDO_PASSWORD or CRMHOST_SUDO_PASSWORD_FILE, name a file in crmhost.yaml"
             " (ssh: {sudo-password-file: FILE}), or run it on a terminal, where it is asked for; or let the account use"
@@ -69,8 +64,8 @@ def refusal(name: str, word: str, said: str, origin: str = "") -> HostError:
     for pattern, meaning, remedy in _MEANT:
         if re.search(pattern, said):
             given = f" from {origin}" if origin and not remedy else ""
-            return HostError(f"{name}: {meaning}{given}: {_shown(said)}", remedy or _RIGHT)
-    return HostError(
+            return NoRoot(f"{name}: {meaning}{given}: {_shown(said)}", remedy or _RIGHT)
+    return NoRoot(
         f"{name}: sudo does not let the account be root: {_shown(said)}",
         "Mend what it says, then see whether `sudo -n true` or `sudo -v` works in an SSH session of the account.",
     )
