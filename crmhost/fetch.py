@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, IncompleteRead
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
@@ -114,6 +114,8 @@ class Shelf:
                 if have and getattr(answer, "status", 200) != 206:
                     sink.truncate(0)
                     have = 0
+                length = getattr(answer, "length", None)  # what the server says is to come
+                whole = None if length is None else have + length
                 while piece := answer.read(PIECE):
                     have += len(piece)
                     if have > MOST_BYTES:
@@ -124,6 +126,8 @@ class Shelf:
                     sink.write(piece)
                 sink.flush()
                 os.fsync(sink.fileno())
+                if whole is not None and have < whole:
+                    raise IncompleteRead(b"", whole - have)
 
     def _normalised(self, archive: Archive, source: Path, kept: Path) -> None:
         kind = "zip" if archive.url.endswith(".zip") else "tar"
