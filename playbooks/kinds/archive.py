@@ -76,6 +76,8 @@ done""",
             return Change(name, "delete", "it is not wanted") if found.there else None
         if not found.there:
             return Change(name, "create", "it is not there")
+        if not found.sha256:
+            return Change(name, "replace", "its unpacking was interrupted")
         if found.sha256 != want.sha256:
             return Change(name, "replace", "it is not what its name says")
         return None

@@ -15,8 +15,10 @@ from ruamel.yaml import YAML
 
 from playbooks.kind import Act, Kind
 from playbooks.kinds.account import AccountKind, AccountWanted
+from playbooks.kinds.archive import ArchiveKind, ArchiveWanted
 from playbooks.kinds.cron import CronKind, CronWanted
 from playbooks.kinds.database import DatabaseKind, DatabaseWanted
+from playbooks.kinds.door import DoorKind, DoorWanted
 from playbooks.kinds.file import FileKind, FileWanted
 from playbooks.kinds.firewall import FirewallKind, FirewallWanted, Opening
 from playbooks.kinds.folder import FolderKind, FolderWanted
@@ -24,10 +26,12 @@ from playbooks.kinds.link import LinkKind, LinkWanted
 from playbooks.kinds.package import PackageKind, PackageWanted
 from playbooks.kinds.parcel import Packed, ParcelKind, ParcelWanted
 from playbooks.kinds.pgdatabase import PgDatabaseKind, PgDatabaseWanted
+from playbooks.kinds.php import PhpKind, PhpWanted
 from playbooks.kinds.process import ProcessKind, ProcessWanted
 from playbooks.kinds.role import RoleKind, RoleWanted
 from playbooks.kinds.service import ServiceKind, ServiceWanted
 from playbooks.kinds.site import SiteKind, SiteWanted
+from playbooks.kinds.tree import TreeKind, TreeWanted
 from playbooks.kinds.unit import UnitKind, UnitWanted
 from playbooks.kinds.venv import VenvKind, VenvWanted
 from playbooks.shell import Sh
@@ -71,14 +75,21 @@ def lists_as_tuples(want: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in want.items()}
 
 
+def php_wanted(want: Mapping[str, Any]) -> PhpWanted:
+    (low, high) = (tuple(map(int, text.split("."))) for text in want["versions"])
+    return PhpWanted(((low[0], low[1]), (high[0], high[1])), tuple(want["extensions"]))
+
+
 def firewall_wanted(want: Mapping[str, Any]) -> FirewallWanted:
     return FirewallWanted(tuple(Opening(**lists_as_tuples(opening)) for opening in want["openings"]))
 
 
 KINDS: Mapping[str, tuple[Kind[Any, Any], Callable[[Mapping[str, Any]], Any]]] = {
     "account": (AccountKind(), lambda w: AccountWanted(**lists_as_tuples(w))),
+    "archive": (ArchiveKind(lambda: b"a tar of the tree"), lambda w: ArchiveWanted(w["sha256"])),
     "cron": (CronKind(), lambda w: CronWanted(Sh(w["command"]), w["lock"], w["log"], w["every"])),
     "database": (DatabaseKind(), lambda w: DatabaseWanted(int(w["mode"], 8))),
+    "door": (DoorKind(), lambda w: DoorWanted(w["text"], int(w["mode"], 8), w.get("yields", False))),
     "file": (FileKind("salt"), file_wanted),
     "firewall": (FirewallKind(), firewall_wanted),
     "folder": (FolderKind(), folder_wanted),
@@ -86,10 +97,12 @@ KINDS: Mapping[str, tuple[Kind[Any, Any], Callable[[Mapping[str, Any]], Any]]] =
     "package": (PackageKind(), lambda w: PackageWanted(**lists_as_tuples(w))),
     "parcel": (ParcelKind(), parcel_wanted),
     "pgdatabase": (PgDatabaseKind(), lambda w: PgDatabaseWanted(**w)),
+    "php": (PhpKind(), php_wanted),
     "process": (ProcessKind(), process_wanted),
     "role": (RoleKind(), lambda w: RoleWanted(**w)),
     "service": (ServiceKind(), lambda w: ServiceWanted(**w)),
     "site": (SiteKind(), lambda w: SiteWanted(**w)),
+    "tree": (TreeKind(), lambda w: TreeWanted(**lists_as_tuples(w))),
     "unit": (UnitKind(), lambda w: UnitWanted(**w)),
     "venv": (VenvKind(), venv_wanted),
 }
