@@ -33,6 +33,8 @@ class HostDatabase(Model):
 class WebHost(Model):
     """A shared web host that is reached over SSH, through `jump` hosts in order, without root.
 
+    `access: sftp` is for hosts that give SFTP and a control panel, and let no command run.
+
     `front` says what the customer's requests meet: a proxy before a process of the account's own at the loopback
     address `listen`, or the host's own Passenger or PHP, which find the CRM through `document_root`, the folder that
     the host serves as files (nothing secret may lie in it).
@@ -47,6 +49,7 @@ class WebHost(Model):
     front: Literal["process", "passenger", "php"] = Field(
         "process", description="What serves: a process of the account's behind a proxy, or the host's Passenger or PHP"
     )
+    access: Literal["ssh", "sftp"] = Field("ssh", description="What the account may do: run commands, or SFTP alone")
     database: HostDatabase = Field(default_factory=HostDatabase, description="Where the CRM keeps its data")
     kind: Literal["webhost"] = Field("webhost", description="A shared web host, without root")
 

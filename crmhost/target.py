@@ -143,6 +143,11 @@ def open_wish(wish: Wish, accept: Accept) -> Iterator[Target]:
 
         with open_lan(wish, accept) as target:
             yield target
+    elif wish.order.access == "sftp":
+        from crmhost.sftp import open_sftp
+
+        with open_sftp(wish, accept) as target:
+            yield target
     else:
         with _open_webhost(wish, accept) as target:
             yield target

@@ -28,8 +28,8 @@ DEPLOYED: tuple[TargetKind, ...] = ("webhost", "cloud")
 class Order:
     """What a deploy takes from a contract, and nothing else of it: plain texts and a port.
 
-    user, host, port, jump, document_root, front, database: of a web host; port 0: as the SSH configuration says.
-    docker: the address of a Docker engine. lan: what the contract says of its server, as `crmhost.lan` writes it.
+    user, host, port, jump, document_root, front, database, access: of a web host; port 0: as the SSH configuration
+    says. docker: the address of a Docker engine. lan: what the contract says of its server, as `crmhost.lan` writes it.
     """
 
     contract: str
@@ -45,6 +45,7 @@ class Order:
     document_root: str | None = None
     front: Front = "process"
     database: Database = "sqlite"
+    access: Literal["ssh", "sftp"] = "ssh"
     docker: str = ""
     lan: str = ""
 
@@ -106,6 +107,7 @@ def early_order(contract: Contract, file: str) -> Order:
         document_root=target.document_root,
         front=target.front,
         database=target.database.kind,
+        access=target.access,
     )
 
 

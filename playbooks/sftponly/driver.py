@@ -28,6 +28,8 @@ Require all denied
 Deny from all
 </IfModule>
 """
+PATIENCE = 30.0
+"""Seconds that a candidate has to become ready."""
 _LOGS = {"steps": LOG, "journal": "journal"}
 _LOG_BYTES = 64 << 20
 
@@ -43,7 +45,7 @@ class SftpDriver:
         who: str,
         progress: Progress,
         lease: Lease | None = None,
-        patience: float = 30.0,
+        patience: float = PATIENCE,
     ) -> None:
         self._host = host
         self._spot = spot
@@ -75,8 +77,7 @@ class SftpDriver:
         if files.entry(layout.document_root) is None and files.entry(layout.root) is None:
             look(files, layout)  # it says what is missing
         files.folder(layout.account, 0o711)
-        if files.entry(f"{layout.account}/.htaccess") is None:
-            files.write(f"{layout.account}/.htaccess", _DENY, 0o644)
+        files.create(f"{layout.account}/.htaccess", _DENY, 0o644)
         files.folder(layout.root, 0o711)
         with hold(self._host, layout, doing, self._who, self._lease) as held:
             work = SftpWork(self._ground, held)

@@ -137,7 +137,7 @@ class Installer:
         for folder in folders:
             # Read by PHP, which may run as another account; it holds no secret, and no token.
             text = page(token, until, self._may, relative(home, folder))
-            self._files.write(f"{folder}/{name}", text, 0o644)
+            self._files.create(f"{folder}/{name}", text, 0o644)
         return planted
 
     def _answer(self, answer: Answer, verb: str) -> Mapping[str, Any]:

@@ -98,7 +98,7 @@ def holder(files: Files, layout: Layout, now: int) -> Holder | None:
 
 def _take(files: Files, layout: Layout, token: str, who: str, doing: str, lease: Lease) -> None:
     body = json.dumps({"token": token, "who": who, "doing": doing}).encode()
-    files.write(_life(layout, token), b"")
+    files.create(_life(layout, token), b".")
     for _ in range(2):
         if files.create(layout.lock, body):
             return

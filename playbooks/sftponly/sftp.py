@@ -47,6 +47,10 @@ class Files:
         self._gone = (SSHException, EOFError)
         self._client: SFTPClient = host.files(timeout)
 
+    def another(self) -> Files:
+        """Open a channel beside this one: while writes are under way on one, it must be asked nothing else."""
+        return Files(self._host)
+
     def close(self) -> None:
         """End the channel."""
         self._client.close()
@@ -91,12 +95,12 @@ class Files:
                 file.write(data)
         self.replace(new, path)
 
-    def create(self, path: str, data: bytes) -> bool:
+    def create(self, path: str, data: bytes, mode: int = 0o600) -> bool:
         """Make a file that must not be there; tell whether it was made."""
         with self._said(path):
             try:
                 with self._client.open(path, "wx") as file:
-                    file.chmod(0o600)
+                    file.chmod(mode)
                     file.write(data)
             except OSError:
                 if self.entry(path) is None:
@@ -195,9 +199,13 @@ class Files:
             self.drop(aside)
             return gap
 
+    def torn(self, path: str) -> bool:
+        """Tell whether a killed run stopped between the two renames that were to replace this."""
+        return self.entry(path) is None and self.entry(_beside(path, OLD)) is not None
+
     def mend(self, path: str) -> bool:
         """Give what two renames were to replace its name back, where a killed run stopped between them."""
-        if self.entry(path) is not None or self.entry(_beside(path, OLD)) is None:
+        if not self.torn(path):
             return False
         self.rename(_beside(path, OLD), path)
         return True

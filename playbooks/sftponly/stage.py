@@ -6,7 +6,7 @@ import posixpath
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -89,8 +89,10 @@ class Stager:
         """Put the folders, the links and the configuration of a release in their places, its manifest last."""
         release = self.layout.release(seen.release.id)
         self.say("configuration", "begin")
-        for name in seen.folders:
-            self.files.folder(self.layout.below(f"data/{name}"), 0o755)
+        self.files.folder(self.layout.below("data"), 0o711)
+        for name in seen.folders:  # the web server, which may be another account, hands out what is linked into a tree
+            mode = 0o755 if name in seen.want.recipe.kept.values() else 0o700
+            self.files.folder(self.layout.below(f"data/{name}"), mode)
         for path in seen.links:
             self._link(f"{release}/app/{path}", link_to(path, seen.want.recipe.kept[path]))
         for one, _ in seen.wrong:
@@ -164,10 +166,11 @@ class Stager:
             )
 
     def _upload(self, source: BinaryIO, path: str, at: int) -> None:
-        for done in self.files.upload(source, path, at):
-            if done % (8 << 20) < (1 << 20):
-                self.say("upload", "note", f"{done >> 20} MiB are there")
-                self.confirm()
+        with closing(self.files.another()) as line:
+            for done in line.upload(source, path, at):
+                if done % (8 << 20) < (1 << 20):
+                    self.say("upload", "note", f"{done >> 20} MiB are there")
+                    self.confirm()
 
     def _link(self, path: str, target: str) -> None:
         self.files.folder(posixpath.dirname(path), 0o755)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from crm.errors import HostError, Refused
 from crm.plan import Action, Change, Plan, Release, Want
-from crm.recipe import Http, Job, Secret
+from crm.recipe import Http, Job, Php, Secret
 from crm.release import artifact_digest
 from crm.slots import fill, fill_text, secret_names
 from crm.steps import Due, Records, key, known_by_record, without_release
@@ -102,7 +102,7 @@ def survey(files: Files, installer: Installer, layout: Layout, want: Want, serve
     db = database(server, want.contract)
     place = look(files, layout)
     check_root(layout, place.root, want.recipe.web_root)
-    home = _php(installer, layout, place, archive.php.extensions if archive.php is not None else ())
+    home = _php(installer, layout, place, archive.php)
     known = values(want, release, home, server)
     records = records_of(installer.ask("records", database=db), server.name)
     if place.find(release.id) is None:
@@ -160,9 +160,11 @@ def folders_of(want: Want) -> tuple[str, ...]:
     return tuple(sorted({*want.recipe.folders, *want.recipe.kept.values()}))
 
 
-def _php(installer: Installer, layout: Layout, place: Place, extensions: Sequence[str]) -> str:
+def _php(installer: Installer, layout: Layout, place: Place, php: Php | None) -> str:
     """Return the contract's folder as PHP names it; raises Refused where PHP cannot do what is needed."""
-    seen = installer.ask("look", extensions=sorted({*NEEDED, *extensions}))
+    seen = installer.ask("look", extensions=sorted({*NEEDED, *(php.extensions if php is not None else ())}))
+    if php is not None:
+        check_version(str(seen["php"]), php)
     lacks = seen["lacks"]
     if lacks:
         raise Refused(
@@ -182,6 +184,20 @@ def _php(installer: Installer, layout: Layout, place: Place, extensions: Sequenc
         )
     home = str(seen["home"])
     return home if place.known else f"{home}/{ACCOUNT}/{layout.contract}"
+
+
+def check_version(found: str, php: Php) -> None:
+    """Raise Refused for a PHP (`8.2.29`) that is too old or too new for the archive. Pure."""
+    parts = found.split(".")
+    oldest, too_new = php.versions
+    if len(parts) < 2 or not all(part.isdecimal() for part in parts[:2]):
+        raise HostError(f"PHP on the host calls its version {safe_line(found, 40)!r}", "Run the command again.")
+    if not oldest <= (int(parts[0]), int(parts[1])) < too_new:
+        raise Refused(
+            f"the host runs PHP {safe_line(found, 40)}; what is to run there needs {oldest[0]}.{oldest[1]} or newer,"
+            f" and older than {too_new[0]}.{too_new[1]}",
+            "Choose another version for this domain in the control panel, or another version of the CRM.",
+        )
 
 
 def _drift(installer: Installer, layout: Layout, place: Place, release: Release) -> tuple[tuple[Drift, ...], int]:

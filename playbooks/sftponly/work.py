@@ -75,6 +75,8 @@ class SftpWork:
         self._held.confirm()
         recover(self._files, self._layout)
         look(self._files, self._layout)  # it says what is missing
+        for name in ("journal", LOG):
+            self._files.create(self._layout.below(name), b"")
         gone = sweep(self._files, web_folders(self._files, self._layout))
         if gone:
             self._phase = "recover"
@@ -325,7 +327,9 @@ def recover(files: Files, layout: Layout) -> None:
 
 def torn(files: Files, layout: Layout) -> bool:
     """Tell whether a switch was killed between two renames, so that the site has no document root."""
-    return files.entry(layout.document_root) is None and files.entry(layout.root) is not None
+    if files.entry(layout.root) is None:
+        return False
+    return files.entry(layout.document_root) is None or files.torn(layout.current)
 
 
 def _same_schema(place: Place, failed: Release) -> Kept | None:

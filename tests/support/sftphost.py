@@ -75,6 +75,11 @@ class SftpHost:
             raise AssertionError(f"{script!r} ended with {code} on the test host: {text}")
         return text
 
+    def restart(self) -> None:
+        """Start its servers anew."""
+        self.container.restart(timeout=5)
+        until(lambda: _up(self), "the web host answers again", 30)
+
     def web_root(self) -> Sequence[str]:
         """Return what lies in the document root, behind its link."""
         return sorted(self.run("ls -A /srv/acme/site/public/").split())

@@ -131,7 +131,6 @@ function look($given)
     if ($made !== false) {
         unlink($probe);
     }
-    $free = function_exists('disk_free_space') ? @disk_free_space(home()) : false;
     return [
         'php' => PHP_VERSION,
         'home' => home(),
@@ -143,8 +142,6 @@ function look($given)
                 return !extension_loaded($name);
             }
         )),
-        'seconds' => (int) ini_get('max_execution_time'),
-        'free' => $free === false ? null : (int) $free,
     ];
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import random
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,8 +35,8 @@ VERSIONS = ("1.0", "1.1", "1.2", "2.0", "broken")
 """1.x have one schema; 2.0 has another; `broken` has that of 1.x and answers every page with 500."""
 
 
-def files_of(version: str, more: int = 0) -> Mapping[str, bytes]:
-    """Return the archive's files; `more`: how many others, the same in each version."""
+def files_of(version: str, more: int = 0, random_mib: int = 0) -> Mapping[str, bytes]:
+    """Return the archive's files; `more`: how many others, the same in each version; random_mib: of a large file."""
     found = {f"htdocs/{path.name}": path.read_bytes() for path in APP.iterdir()}
     found["htdocs/version.php"] = f"<?php const VERSION = '{version}';\n".encode()
     found["htdocs/style.css"] = b"body { color: black }\n"
@@ -43,6 +44,8 @@ def files_of(version: str, more: int = 0) -> Mapping[str, bytes]:
     found["htdocs/uploads/placeholder"] = b""
     if version == "broken":
         found["htdocs/version.php"] = b"<?php http_response_code(500); exit('broken');\n"
+    if random_mib:
+        found["htdocs/large.bin"] = random.Random(7).randbytes(random_mib << 20)  # noqa: S311 -- always the same bytes
     for number in range(more):
         text = hashlib.sha256(str(number).encode()).hexdigest()
         found[f"htdocs/lib/{number % 100:02d}/part{number}.php"] = f"<?php // {text * (2 + number % 60)}\n".encode()
@@ -63,18 +66,19 @@ def packed(files: Mapping[str, bytes]) -> bytes:
 class Archives:
     """Archives that are made when a recipe asks for them; `crm.driver.Archives` is its shape."""
 
-    def __init__(self, folder: Path, more: int = 0) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, more: int = 0, random_mib: int = 0) -> None:
+        self.folder = folder
         self._more = more
+        self._random_mib = random_mib
         self.asked = 0
 
     def __call__(self, archive: Archive) -> Path:
         """Return the archive's file on this machine."""
         self.asked += 1
         version = archive.url.rpartition("-")[2].removesuffix(".tar.gz")
-        path = self._folder / f"memo-{version}-{self._more}.tar.gz"
+        path = self.folder / f"memo-{version}-{self._more}-{self._random_mib}.tar.gz"
         if not path.exists():
-            path.write_bytes(packed(files_of(version, self._more)))
+            path.write_bytes(packed(files_of(version, self._more, self._random_mib)))
         return path
 
 

@@ -1,0 +1,56 @@
+"""Opening the target of a contract on a host that gives SFTP and a control panel only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from crm.plan import Want
+from crm.recipe import DATABASE_PASSWORD
+from crmhost.reach import Opening
+from crmhost.target import Accept, Target, Wish, who, with_given
+
+if TYPE_CHECKING:
+    from crmhost.door import Door
+    from playbooks.sftponly.work import Spot
+
+
+@contextmanager
+def open_sftp(wish: Wish, accept: Accept, door: Door | None = None) -> Iterator[Target]:
+    """Give the target, connected. door: how the site is reached from here, where not as everybody reaches it.
+
+    Raises Refused for a URL that is not https or a document root that cannot be one, before anything is connected.
+    """
+    from playbooks.sftponly.driver import PATIENCE, SftpDriver
+
+    want = with_given(wish)
+    spot = spot_of(wish, want, door)
+    opening = Opening(wish.fleet, wish.order, wish.access, accept)
+    try:
+        driver = SftpDriver(
+            opening.host(),
+            spot,
+            who=who(),
+            progress=wish.progress,
+            patience=wish.patience or PATIENCE,
+        )
+        yield Target(driver, want, wish.progress, None if door is None else lambda: door)
+    finally:
+        opening.close()
+
+
+def spot_of(wish: Wish, want: Want, door: Door | None) -> Spot:
+    """Return what the contract says of its host."""
+    from playbooks.sftponly.layout import Layout
+    from playbooks.sftponly.release import Server
+    from playbooks.sftponly.web import Site
+    from playbooks.sftponly.work import Spot
+
+    slots = wish.order.slots
+    server = Server(
+        slots["dbhost"], int(slots["dbport"]), slots["dbname"], slots["dbuser"], want.secrets[DATABASE_PASSWORD.name]
+    )
+    address, authority = (None, None) if door is None else (door.address, door.authority)
+    layout = Layout(wish.order.contract, wish.order.document_root or "")
+    return Spot(layout, Site(slots["url"], address, authority), server, wish.archives())

@@ -1,0 +1,209 @@
+"""The page of PHP that lies on the host for some minutes, attacked; and what it refuses even from us."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from crm.errors import HostError, Refused
+from playbooks.sftponly.installer import Installer, page, sweep
+from playbooks.sftponly.layout import INSTALLER, Layout
+from playbooks.sftponly.pack import MAGIC, make
+from playbooks.sftponly.sftp import Files
+from playbooks.sftponly.tree import Tree, delta
+from playbooks.sftponly.web import Site
+from tests.playbooks.sftponly.test_tree import HOSTILE
+from tests.support.memo.recipe import files_of, packed
+from tests.support.sftphost import ROOT, SERVER, SftpHost
+
+pytestmark = pytest.mark.slow
+LAYOUT = Layout("acme", ROOT)
+HERE = "/srv/acme/site/.crmhost/acme"
+TOKEN = "7" * 64
+
+
+@contextmanager
+def planted(host: SftpHost, until: int, may: str = "work") -> Iterator[str]:
+    """Put a page with a known token there, and give its path at the site."""
+    with host.reach() as reached:
+        files = Files(reached)
+        files.folder(LAYOUT.root)
+        name = f"crmhost-{may}-{until:08x}-{'a' * 16}.php"
+        files.write(f"{ROOT}/{name}", page(TOKEN, until, may, "../.crmhost/acme"), 0o644)  # type: ignore[arg-type] # the test's own words
+        yield f"/{name}"
+
+
+def asked(host: SftpHost, address: str, token: str, **order: object) -> tuple[int, str]:
+    do = base64.b64encode(json.dumps(order).encode()).decode()
+    answer = host.site.post(address, {"token": token, "do": do})
+    return answer.status, answer.text
+
+
+def test_attacks(sftp_host: SftpHost) -> None:
+    """Without its token it says nothing and does nothing; after its time it deletes itself, whoever calls."""
+    sftp_host.run(f"install -d -o acme {HERE} {HERE}/data && touch {HERE}/data/kept")
+    with planted(sftp_host, int(time.time()) + 600) as path:
+        order = {"verb": "remove", "path": "data"}
+        tokens = ("", "7" * 63, "8" * 64, "7" * 64 + "\n", hashlib.sha256(TOKEN.encode()).hexdigest())
+        for token in tokens:
+            assert asked(sftp_host, path, token, **order) == (404, "")
+        assert (sftp_host.site.get(f"{path}?token={TOKEN}").status) == 404
+        assert sftp_host.site.post(path, {"token[]": TOKEN, "do": "e30="}).status == 404
+        assert sftp_host.site.post(path, {}).status == 404
+        script = {"X-Crmhost-Script": "x.php", "X-Crmhost-Release": "releases/x", "X-Crmhost-Token": "8" * 64}
+        assert sftp_host.site.send(path, b"", script, 10.0).status == 404
+        assert _unencrypted(sftp_host, path) == 404
+        assert asked(sftp_host, path, TOKEN, verb="digest", file="data/kept")[0] == 200
+        assert sftp_host.run(f"ls {HERE}/data") == "kept\n"
+    with planted(sftp_host, int(time.time()) - 1) as path:
+        assert asked(sftp_host, path, "8" * 64, **order) == (404, "")
+        assert path.lstrip("/") not in sftp_host.web_root()
+
+
+def _unencrypted(host: SftpHost, path: str) -> int:
+    """Ask with the right token over plain HTTP; return the status."""
+    grants = r"<Directory /srv/acme>\nRequire all granted\n</Directory>"
+    plain = rf"<VirtualHost *:80>\nDocumentRoot /srv/acme/site/public\n{grants}\n</VirtualHost>\n"
+    host.run(f"printf '{plain}' >/etc/apache2/sites-enabled/plain.conf")
+    host.restart()
+    form = urllib.parse.urlencode({"token": TOKEN, "do": base64.b64encode(b'{"verb": "bye"}').decode()}).encode()
+
+    with urllib.request.urlopen(f"http://{host.address}/index.html", timeout=10) as page_of_it:
+        assert b"control panel" in page_of_it.read()
+    try:
+        with urllib.request.urlopen(f"http://{host.address}{path}", form, 10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_page_that_may_only_ask(sftp_host: SftpHost) -> None:
+    with planted(sftp_host, int(time.time()) + 600, "ask") as path:
+        for verb in ("remove", "unpack_tree", "mend", "mark", "forget", "clear", "system", "gone", "phpinfo", ""):
+            assert "may not do that" in asked(sftp_host, path, TOKEN, verb=verb, path="data")[1]
+        assert json.loads(asked(sftp_host, path, TOKEN, verb="bye")[1]) == {"ok": True, "gone": True}
+        assert sftp_host.site.get(path).status == 404
+
+
+@pytest.mark.parametrize("way", ["files", "paths"])
+def test_hostile_orders(sftp_host: SftpHost, way: str) -> None:
+    """What a stolen token could ask for beside its own folder."""
+    before = sftp_host.run("find / -xdev -newer /etc/hostname -name '*up*' 2>/dev/null | sort")
+    sftp_host.run(f"install -d -o acme {HERE}; ln -s /tmp {HERE}/link; chown -h acme {HERE}/link")
+    with planted(sftp_host, int(time.time()) + 600) as path:
+        if way == "paths":
+            for hostile in ("../x", "/etc", "data/../..", "link", "link/x", ".", "..", "", "a//b", "-x", "a\n", "ä"):
+                for verb, key in (("remove", "path"), ("digest", "file")):
+                    answer = json.loads(asked(sftp_host, path, TOKEN, verb=verb, **{key: hostile})[1])
+                    assert answer["ok"] is False, (verb, hostile)
+                    assert answer["why"].startswith(("not a path of ours", "a link is in the way"))
+        else:
+            for hostile in HOSTILE:
+                said = _unpacked(sftp_host, path, hostile)
+                assert said == {"ok": False, "why": "a name in the archive is not allowed"}, hostile
+    assert sftp_host.run("find / -xdev -newer /etc/hostname -name '*up*' 2>/dev/null | sort") == before
+
+
+def _unpacked(host: SftpHost, path: str, name: str) -> Mapping[str, object]:
+    sha256 = hashlib.sha256(b"x").hexdigest()
+    text = f"{sha256} 1 {name}\n"
+    head = {
+        "version": 1,
+        "base": None,
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "gone": [],
+        "files": [[name, sha256, 1]],
+    }
+    pieces = [gzip.compress(json.dumps(head).encode()), gzip.compress(b"x")]
+    pack = MAGIC + b"".join(len(piece).to_bytes(4, "big") + piece for piece in pieces)
+    with host.reach() as reached:
+        files = Files(reached)
+        files.folder(LAYOUT.below("packs"))
+        files.write(LAYOUT.below("packs/hostile"), pack)
+    order = {"pack": "packs/hostile", "into": "releases/r/app", "list": "releases/r/list", "at": 0, "place": None}
+    answer = json.loads(asked(host, path, TOKEN, verb="unpack_tree", **order)[1])
+    assert isinstance(answer, dict)
+    return answer
+
+
+def test_left_over_pages_are_swept(sftp_host: SftpHost) -> None:
+    now = int(time.time())
+    with (
+        planted(sftp_host, now + 600, "ask") as live,
+        planted(sftp_host, now - 5, "ask") as dead,
+        sftp_host.reach() as reached,
+    ):
+        files = Files(reached)
+        assert sweep(files, (ROOT,), dead_at=now) == (dead[1:],)
+        assert live[1:] in sftp_host.web_root()
+        assert sweep(files, (ROOT,)) == (live[1:],)
+        assert sftp_host.web_root() == ["index.html"]
+
+
+def test_slices(sftp_host: SftpHost, tmp_path: Path) -> None:
+    """A tree that takes longer than one request may: unpacked, compared and removed in several, each going on."""
+    sftp_host.run("sed -i 's/^max_execution_time.*/max_execution_time = 1/' /etc/php/8.2/apache2/php.ini")
+    sftp_host.restart()
+    path = tmp_path / "many.tar.gz"
+    path.write_bytes(packed(files_of("1.0", more=6000)))
+    with sftp_host.reach() as reached, Tree(path) as tree, tempfile.TemporaryFile() as file:
+        files = Files(reached)
+        files.folder(LAYOUT.below("packs"))
+        pack = make(tree, tree.listing, delta(tree.listing, None), None, file)
+        file.seek(0)
+        files.write(LAYOUT.below(pack.name), file.read())
+        installer = Installer(files, sftp_host.site, LAYOUT, "work")
+        listed = {"list": "releases/r/list"}
+        unpacked = list(installer.slices("unpack_tree", pack=pack.name, into="releases/r/app", **listed))
+        assert len(unpacked) > 1
+        sftp_host.run(f"rm {HERE}/releases/r/app/htdocs/lib/99/part5999.php")
+        compared = list(installer.slices("check", tree="releases/r/app", **listed))
+        assert [one for answer in compared for one in answer["differs"]] == [["htdocs/lib/99/part5999.php", "missing"]]
+        assert compared[-1]["sha256"] == tree.listing.sha256
+        assert list(installer.slices("remove", path="releases"))[-1]["done"] is True
+        assert sftp_host.run(f"ls {HERE}") == "packs\n"
+        installer.leave()
+        assert sftp_host.web_root() == ["index.html"]
+
+
+def test_a_web_root_without_php(sftp_host: SftpHost) -> None:
+    sftp_host.run("a2dismod -q php8.2")
+    sftp_host.restart()
+    with sftp_host.reach() as reached:
+        files = Files(reached)
+        installer = Installer(files, sftp_host.site, LAYOUT, "ask")
+        with pytest.raises(HostError, match=r"(?s)the page of PHP .*target\.document-root"):
+            installer.ask("look", extensions=[])
+        installer.leave()
+    assert sftp_host.web_root() == ["index.html"]
+
+
+def test_the_page_has_neither_token_nor_password() -> None:
+    text = page(TOKEN, 1_800_000_000, "ask", "../../x").decode()
+    assert TOKEN not in text
+    assert str(SERVER.password) not in text
+    assert "@" not in text.split("const SLICE")[0]
+    with pytest.raises(HostError, match="does not write into a program"):
+        page(TOKEN, 1, "ask", "it's")
+
+
+def test_http_is_refused() -> None:
+    with pytest.raises(Refused, match="unencrypted"):
+        Site("http://crm.acme.test")
+
+
+def test_names_of_installers() -> None:
+    assert INSTALLER.fullmatch("crmhost-ask-6b0b32ef-965ed2d41c84ada7.php")
+    assert not INSTALLER.fullmatch("crmhost-ask-6b0b32ef-965ed2d41c84ada7.php.bak")
