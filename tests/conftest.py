@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.support.engine",
     "tests.support.images",
     "tests.support.lanhost",
+    "tests.support.lanjump",
     "tests.support.provider",
     "tests.support.toolchain",
 ]

@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import io
-import ipaddress
-import itertools
 import os
 import re
 import secrets
-import socket
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -20,12 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import docker
-import psutil
 import pytest
-from docker.errors import APIError, NotFound
+from docker.errors import NotFound
 from docker.models.containers import Container
-from docker.models.networks import Network
-from docker.types import IPAMConfig, IPAMPool
 
 from playbooks.become import Become, no_password
 from playbooks.connect import Address, Stop, connect_through
@@ -34,14 +28,13 @@ from playbooks.keys import Phrase, Ring
 from tests.support.engine import RealEngine, start
 from tests.support.exclusive import exclusively
 from tests.support.images import built, debian
+from tests.support.lannet import OWNER, LanNetwork, networked, owner, sweep
 from tests.support.sshd import make_key
 from tests.support.until import until
 
 PASSWORD = r"""it's $a "long" pass\\phrase é"""  # noqa: S105 -- of an account of a container that lives for one test
 """Of the account `asks`, as tools/images/lan.dockerfile sets it."""
 PLAIN_PASSWORD = "plain"  # noqa: S105 -- the same
-OWNER = "crmhost-test.owner"
-"""The label that names the process, and when it began, of the test run whose container it is."""
 CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
 TMPFS = {"/run": "exec", "/run/lock": "", "/tmp": "exec", "/sys/fs/cgroup": ""}  # noqa: S108 -- of the container
 HOMES = ("/root", "/home/deploy", "/home/asks", "/home/plain")
@@ -93,7 +86,7 @@ class LanHost:
     def restart(self) -> None:
         """Reboot it and wait until SSH answers; what is below /run and /tmp is gone then."""
         self.container.restart(timeout=10)
-        _await_ssh(self.container, self.address)
+        _await_units(self.container)
 
 
 def asked(password: str, origin: str = "the test") -> Callable[[str], Phrase | None]:
@@ -123,44 +116,6 @@ class LanHosts:
         )
         self.made.append(host)
         return host
-
-
-class LanNetwork:
-    """A network whose addresses we give out, so that a server that restarts keeps its own."""
-
-    def __init__(self, network: Network, subnet: str) -> None:
-        self.network = network
-        self._hosts = itertools.cycle(list(ipaddress.ip_network(subnet).hosts())[1:])
-
-    def address(self) -> str:
-        """Return an address that no server has had for the longest time."""
-        return str(next(self._hosts))
-
-
-@contextmanager
-def networked(client: docker.DockerClient, **options: object) -> Iterator[LanNetwork]:
-    """Make a network until the block ends. options: of `networks.create`."""
-    network, subnet = _make_network(client, options)
-    try:
-        yield LanNetwork(network, subnet)
-    finally:
-        with suppress(NotFound):
-            network.remove()
-
-
-def _make_network(client: docker.DockerClient, options: Mapping[str, Any]) -> tuple[Network, str]:
-    """Let the engine choose a subnet, and ask for the same by name: only then may we choose addresses in it."""
-    labels = {OWNER: owner()}
-    for _ in range(20):
-        chosen = client.networks.create(f"lan-{secrets.token_hex(4)}", labels=labels)
-        chosen.reload()
-        subnet = str(chosen.attrs["IPAM"]["Config"][0]["Subnet"])
-        chosen.remove()
-        pools = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
-        with suppress(APIError):  # another process took it in between
-            made = client.networks.create(f"lan-{secrets.token_hex(4)}", labels=labels, ipam=pools, **options)
-            return made, subnet
-    raise AssertionError("the engine has no subnet for a network")
 
 
 def bring(engine: RealEngine) -> LanImages:
@@ -200,7 +155,7 @@ def serving(
     try:
         container.put_archive("/", _keys(folder))
         container.start()
-        _await_ssh(container, address)
+        _await_units(container)
         public = " ".join((folder / "host.pub").read_text().split()[:2])
         known = folder / "known_hosts"
         known.write_text(f"{address} {public}\n")
@@ -208,30 +163,6 @@ def serving(
     finally:
         with suppress(NotFound):
             container.remove(force=True, v=True)
-
-
-def owner() -> str:
-    """Return what names this process for as long as it lives, whatever gets its number later."""
-    return f"{os.getpid()}@{psutil.Process().create_time()}"
-
-
-def sweep(client: docker.DockerClient) -> None:
-    """Remove the servers and networks of test runs that were killed."""
-    with suppress(APIError):  # another process may be at it
-        for container in client.containers.list(all=True, filters={"label": OWNER}, ignore_removed=True):
-            if _dead(container.labels[OWNER]):
-                container.remove(force=True, v=True)
-        for network in client.networks.list(filters={"label": OWNER}):
-            if _dead(network.attrs["Labels"][OWNER]):
-                network.remove()
-
-
-def _dead(owned_by: str) -> bool:
-    pid, _, began = owned_by.partition("@")
-    try:
-        return psutil.Process(int(pid)).create_time() != float(began)
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _keys(folder: Path) -> bytes:
@@ -261,18 +192,18 @@ def _add(archive: tarfile.TarFile, path: str, content: bytes | None, mode: int, 
     archive.addfile(entry, io.BytesIO(content or b""))
 
 
-def _await_ssh(container: Container, address: str) -> None:
-    def answers() -> bool:
+def _await_units(container: Container) -> None:
+    """Wait until all that it starts is up, SSH among it."""
+
+    def is_up() -> bool:
         container.reload()
         if container.status == "exited":
             raise AssertionError(f"the test host ended: {container.logs(tail=20).decode(errors='replace')}")
-        with suppress(OSError), socket.create_connection((address, 22), 1) as wire:
-            wire.settimeout(5)
-            return wire.recv(4) == b"SSH-"
-        return False
+        said = container.exec_run(["timeout", "60", "systemctl", "is-system-running", "--wait"]).output
+        assert isinstance(said, bytes)
+        return said.strip() in (b"running", b"degraded")
 
-    until(answers, f"SSH on {address}", 60)
-    container.exec_run(["timeout", "60", "systemctl", "is-system-running", "--wait"])  # all that it starts is up
+    until(is_up, f"the units of {container.name}", 120)
 
 
 @pytest.fixture(scope="session")
