@@ -7,6 +7,7 @@ The copy's administrator gets a password of the copy's own, so the customer may 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.request import BaseHandler, ProxyHandler
@@ -78,7 +79,13 @@ def copy_of(order: Order, version: str) -> Order:
     """Return the order of a copy that runs that version, which nobody outside its own network can reach. Pure."""
     name = f"{order.contract}{SUFFIX}"
     host = f"{order.contract}.scratch.invalid"
-    return replace(order, contract=name, version=version, slots={**order.slots, "host": host, "url": f"http://{host}"})
+    slots = {**order.slots, "host": host, "url": f"http://{host}"}
+    return replace(order, contract=name, version=version, slots=slots, lan=_unasked(order.lan))
+
+
+def _unasked(said: str) -> str:
+    """Return what a contract says of its server without the firewall: nothing is opened for a copy."""
+    return json.dumps({**json.loads(said), "firewall": None}, sort_keys=True) if said else ""
 
 
 def letting_in(recipe: Recipe) -> tuple[Step, ...]:
