@@ -14,13 +14,16 @@ MAY_BE_SKIPPED = "this machine cannot have"
 
 pytest_plugins = [
     "tests.support.engine",
+    "tests.support.gathered",
     "tests.support.images",
     "tests.support.lanhost",
     "tests.support.lanjump",
     "tests.support.provider",
+    "tests.support.sharedhost",
     "tests.support.toolchain",
+    "tests.support.wordpress.archive",
 ]
-OF_THE_CLOUD = frozenset({"docker_client", "images", "lan_images", "toolchain"})
+OF_THE_CLOUD = frozenset({"docker_client", "images", "lan_images", "toolchain", "webhost_image", "wordpress_archive"})
 """Fixtures that need what takes minutes to make ready."""
 
 

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -38,8 +38,21 @@ from playbooks.webhost.layout import Layout
 from playbooks.webhost.release import release_of
 from playbooks.webhost.slots import values
 from tests.support.smallapp.recipe import RECIPE as SMALLAPP
+from tests.support.wordpress.recipe import RECIPE as WORDPRESS
 
-RECIPES = (*all_recipes(), SMALLAPP)
+PAGE = Path(__file__).parents[2] / "docs" / "add-a-crm.md"
+
+
+def from_the_docs() -> Recipe:
+    """Return the whole recipe that the docs show, made by running what they say."""
+    code = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[-1]
+    assert code.count("\n") < 150, "the docs promise less than that"
+    told: dict[str, Recipe] = {}
+    exec(compile(code, str(PAGE), "exec"), told)  # noqa: S102 - our own page
+    return told["RECIPE"]
+
+
+RECIPES = (*all_recipes(), SMALLAPP, WORDPRESS, from_the_docs())
 ARCHIVES = [recipe for recipe in RECIPES if isinstance(recipe.artifacts[recipe.versions[-1]], Archive)]
 CONTRACT_SLOTS = {
     "url": "https://crm.acme.example", "host": "crm.acme.example", "listen": "127.0.0.1:8100", "language": "vi",
