@@ -18,7 +18,7 @@ _PROMISES: tuple[tuple[str, str], ...] = (
     ("licence.regions", "it does not look where users are"),
     ("data-protection.backup", "it makes backups of Docker hosts and web hosts alone"),
     ("data-protection.encrypt.at-rest", "it does not encrypt storage"),
-    ("data-protection.encrypt.in-transit", "it sets up certificates on Docker hosts alone"),
+    ("data-protection.encrypt.in-transit", "it sets up certificates on Docker hosts and servers with sudo alone"),
     ("data-protection.access", "it does not manage the hosting company's own access"),
     ("data-protection.breach", "it does not track breaches"),
     ("data-protection.used-for", "it cannot see what else data is used for"),
@@ -33,9 +33,8 @@ _PROMISES: tuple[tuple[str, str], ...] = (
     ("billing.payment", "it takes no payments"),
     ("billing.legal-invoice", "it writes no invoices"),
 )
-_KEPT_ON = {"data-protection.backup": {"cloud", "webhost"}, "data-protection.encrypt.in-transit": {"cloud"}}
+_KEPT_ON = {"data-protection.backup": {"cloud", "webhost"}, "data-protection.encrypt.in-transit": {"cloud", "lan"}}
 """Promises that are kept on some kinds of target and not on the others."""
-_LATER_TARGETS = {"lan": "a server in the customer's network"}
 
 
 def check(sections: Sections) -> Iterator[Finding]:
@@ -48,14 +47,6 @@ def check(sections: Sections) -> Iterator[Finding]:
             yield Finding(
                 tuple(keys), "keep it by other means", f"a promise that crmhost does not keep yet: {reason}", "warning"
             )
-    if target is not None and target.kind in _LATER_TARGETS:
-        where = _LATER_TARGETS[target.kind]
-        yield Finding(
-            ("target", "kind"),
-            "the contract can be measured, not deployed",
-            f"{where}, which crmhost cannot deploy to yet",
-            "warning",
-        )
 
 
 def _promised(sections: Sections, keys: list[str]) -> bool:

@@ -92,8 +92,8 @@ def own(wish: Wish, host: str, now: datetime) -> Pair:
         missing = CERTIFICATE if found[0] is None else KEY
         raise Refused(
             f"{wish.order.file}: target.tls: own, and the fleet has no secret {missing} of {contract}",
-            f"Store it as PEM: crmhost secrets set {contract} {missing} < FILE; of a certificate with all between it and"
-            " its authority",
+            f"Store it as PEM, a certificate with all between it and its authority: crmhost secrets set {contract}"
+            f" {missing} < FILE",
         )
     return checked(Pair(found[0], found[1]), host, now, f"{contract}: its certificate")
 

@@ -20,10 +20,6 @@ ADMIN = "admin"
 """The name of the administrator account that a deploy makes for the customer."""
 
 
-DEPLOYED: tuple[TargetKind, ...] = ("webhost", "cloud")
-"""The kinds of target that this version has a driver for."""
-
-
 @dataclass(frozen=True, slots=True)
 class Order:
     """What a deploy takes from a contract, and nothing else of it: plain texts and a port.
@@ -141,12 +137,6 @@ def _refuse_kind(contract: Contract, file: str) -> None:
         raise Refused(
             f"{file}: target.kind: saas is somebody else's service; crmhost measures and credits it",
             "There is nothing to deploy: crmhost serve measures it.",
-        )
-    if kind not in DEPLOYED:
-        raise Refused(
-            f"{file}: target.kind: {kind} cannot be deployed by this version; the driver for it is being built",
-            "Use target.kind: webhost (an account on a host, over SSH) or cloud (a Docker host); deployed by hand, it"
-            " is measured all the same.",
         )
 
 

@@ -134,7 +134,6 @@ def test_what_a_host_answers_does_not_reach_the_terminal_as_it_is(
     ("target", "message"),
     [
         ("saas", "saas is somebody else's service"),
-        ("lan, host: web.example, user: acme", "lan cannot be deployed by this version"),
         ("webhost, host: web.example, user: acme", "target.listen: is absent"),
     ],
 )
