@@ -25,6 +25,7 @@ from playbooks.webhost import closed, front
 from playbooks.webhost.facts import Place
 from playbooks.webhost.layout import Layout, Serves
 from playbooks.webhost.resources import command
+from playbooks.webhost.slots import python_of
 from playbooks.webhost.survey import look, plan_of, survey
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class WebHostDriver:
         layout, patience = self._layout, self._patience or Patience()
         known = {"run": layout.run(release), "release": layout.release(release.id)}
         candidate = candidate_of(known, kept.manifest.candidate)
-        python = f"{layout.artifact(kept.manifest.artifact)}/bin/python"
+        python = python_of(layout, kept.manifest)
         with inside(self._host, python, candidate, layout.process_log("steps"), patience.candidate) as address:
             yield address
 
@@ -108,7 +109,9 @@ class WebHostDriver:
 
     def logs(self, process: str, lines: int) -> Iterator[str]:
         """Yield the last lines of a process's log, made safe for a terminal."""
-        names = sorted({one.name for kept in self._place().kept for one in kept.manifest.processes})
+        manifests = [kept.manifest for kept in self._place().kept]
+        led = {one.candidate.name for one in manifests if one.front != "process"}  # its errors come from the host's own
+        names = sorted({one.name for manifest in manifests for one in manifest.processes} | led)
         known = [*names, "steps", "keep", closed.NAME]
         if process not in known:
             raise Refused(f"{self._layout.contract} has no process {process!r}", f"it has: {', '.join(known)}")

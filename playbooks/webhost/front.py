@@ -97,6 +97,7 @@ def _php_front(layout: Layout, want: Want, manifest: Manifest, known: Mapping[st
         "MARK": manifest.mark,
         "CLOSED": layout.closed,
         "PAGE": layout.page,
+        "LOG": layout.process_log("web"),
     }
     return _filled(FRONT, given)
 

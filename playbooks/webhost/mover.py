@@ -9,6 +9,7 @@ from crm.errors import HostError
 from crm.plan import Crossing, Release, Want
 from playbooks.mover import copying
 from playbooks.mover.copying import Ground
+from playbooks.webhost.slots import python_of
 from playbooks.webhost.survey import maker
 
 if TYPE_CHECKING:
@@ -59,5 +60,5 @@ class WebHostMover:
         kept = next(iter(self._work.place().kept), None)
         if kept is None:
             raise HostError(f"{layout.contract}: the host keeps no release", f"crmhost deploy {layout.contract}")
-        python = f"{layout.artifact(kept.manifest.artifact)}/bin/python"
+        python = python_of(layout, kept.manifest)
         return Ground(layout.contract, python, layout.db, layout.data, layout.process_log("steps"))

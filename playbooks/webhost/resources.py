@@ -16,7 +16,7 @@ from playbooks.kinds.door import DoorKind
 from playbooks.kinds.file import FileKind, FileWanted
 from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.link import LinkKind, LinkWanted
-from playbooks.kinds.process import ProcessKind, ProcessWanted
+from playbooks.kinds.process import ProcessKind, ProcessWanted, rotate
 from playbooks.manifest import Manifest, Runs, Timed, encode
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost import front
@@ -190,6 +190,8 @@ fi""",
 def keeper_script(layout: Layout, manifest: Manifest) -> Sh:
     """Return what the keeper's line runs each minute: it starts what is down, and leaves the host to whoever deploys.
 
+    What the host's own web server runs it does not start, and keeps its log small.
+
     Descriptors below 9 are closed: what is started must hold neither cron's own lock nor the contract's.
     """
     head = sh(
@@ -224,7 +226,8 @@ fi""",
         )
         for act, process in zip(acts, manifest.processes, strict=True)
     ]
-    return lines(head, *tries)
+    own = () if manifest.front == "process" else (rotate(layout.process_log("web")),)
+    return lines(head, *tries, *own)
 
 
 def job_script(job: Timed) -> Sh:

@@ -6,11 +6,17 @@ from collections.abc import Mapping
 
 from crm.plan import Release, Want
 from crm.recipe import Archive
+from playbooks.manifest import Manifest
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.release import artifact_of
 
 HOST_PYTHON = "python3"
 """What runs our own programs where the release has no Python of its own."""
+
+
+def python_of(layout: Layout, manifest: Manifest) -> str:
+    """Return the Python that runs our own programs for a release."""
+    return HOST_PYTHON if manifest.front == "php" else f"{layout.artifact(manifest.artifact)}/bin/python"
 
 
 def values(layout: Layout, want: Want, release: Release, artifact: str) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ const BASE = '@BASE@';      // the path of the customer's URL, without a slash a
 const MARK = '@MARK@';      // tells releases apart
 const CLOSED = '@CLOSED@';  // a file while whose existence only 503 is answered
 const PAGE = '@PAGE@';      // what customers see then
+const LOG = '@LOG@';
 const KINDS = [
     'avif' => 'image/avif', 'bmp' => 'image/bmp', 'css' => 'text/css', 'csv' => 'text/csv', 'eot' => 'application/vnd.ms-fontobject',
     'gif' => 'image/gif', 'htm' => 'text/html', 'html' => 'text/html', 'ico' => 'image/x-icon', 'jpeg' => 'image/jpeg',
@@ -24,6 +25,8 @@ const KINDS = [
 /** Return the script that answers the request; anything else is answered here, and ends the request. */
 function script(): string
 {
+    ini_set('log_errors', '1');
+    ini_set('error_log', LOG);
     header('X-Crmhost-Release: ' . MARK);
     if (file_exists(CLOSED)) {
         closed();
