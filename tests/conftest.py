@@ -23,7 +23,9 @@ pytest_plugins = [
     "tests.support.toolchain",
     "tests.support.wordpress.archive",
 ]
-OF_THE_CLOUD = frozenset({"docker_client", "images", "lan_images", "toolchain", "webhost_image", "wordpress_archive"})
+OF_THE_CLOUD = frozenset(
+    {"docker_client", "images", "lan_images", "sftp_image", "toolchain", "webhost_image", "wordpress_archive"}
+)
 """Fixtures that need what takes minutes to make ready."""
 
 

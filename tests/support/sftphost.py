@@ -39,6 +39,7 @@ SERVER = Server("localhost", 3306, "acme", "acme", "host-gave-this")
 ROOT = "/site/public"
 _FRESH = "cp -a /srv/acme/site /srv/acme/new && rm -r /srv/acme/site && mv /srv/acme/new /srv/acme/site"
 """A folder of an image's layer can be given no other name; what a control panel makes can."""
+PAGE = "the control panel made this page"
 LEASE = Lease(silence=2.0, beat=0.5)
 """So that a test need not wait a minute for a killed holder."""
 
@@ -75,10 +76,19 @@ class SftpHost:
             raise AssertionError(f"{script!r} ended with {code} on the test host: {text}")
         return text
 
+    def reset(self) -> None:
+        """Let it be as it was when it came up: an empty site, an empty database, a PHP that remembers nothing."""
+        self.run(
+            "rm -rf /srv/acme/site && install -d -o acme -g acme -m 755 /srv/acme/site /srv/acme/site/public &&"
+            f" echo '{PAGE}' >/srv/acme/site/public/index.html && chown acme: /srv/acme/site/public/index.html &&"
+            " mariadb -e 'drop database acme; create database acme' && kill -HUP $(cat /run/apache2/apache2.pid)"
+        )
+        until(lambda: _up(self), "the web host answers again", 120)
+
     def restart(self) -> None:
         """Start its servers anew."""
         self.container.restart(timeout=5)
-        until(lambda: _up(self), "the web host answers again", 30)
+        until(lambda: _up(self), "the web host answers again", 120)
 
     def web_root(self) -> Sequence[str]:
         """Return what lies in the document root, behind its link."""
@@ -123,21 +133,18 @@ def serving(client: docker.DockerClient, image: str, folder: Path, setup: str = 
         container.reload()
         address = str(container.attrs["NetworkSettings"]["IPAddress"])
         host = SftpHost(container, address, folder)
-        until(lambda: _up(host), "the web host answers", 30)
+        until(lambda: _up(host), "the web host answers", 120)
         yield host
     finally:
         container.remove(force=True, v=True)
 
 
 def _up(host: SftpHost) -> bool:
-    """Tell whether SSH, the web server and the database answer."""
-    try:
-        with host.reach() as reached:
-            reached.files().close()
-        database, _ = host.container.exec_run(["mariadb-admin", "ping"])
-        return "control panel" in host.site.get("/").text and database == 0
-    except Exception:  # noqa: BLE001 -- any failure means: not yet; `until` gives up
-        return False
+    """Tell whether the web server answers, which is started after sshd and the database."""
+    host.container.reload()
+    if host.container.status != "running":
+        raise AssertionError(f"the web host ended: {host.container.logs(tail=20).decode()}")
+    return PAGE in host.site.get("/index.html", 5.0).text
 
 
 def _tar(files: dict[str, bytes]) -> bytes:

@@ -25,7 +25,8 @@ RUN (mariadbd-safe --skip-log-error >/dev/null 2>&1 &) \
  && mariadb -e "create database acme; create user acme@localhost identified by 'host-gave-this'; \
       grant all on acme.* to acme@localhost" && mariadb-admin shutdown
 RUN printf '%s\n' '#!/bin/sh' 'set -e' 'chmod 600 /etc/ssh/ssh_host_ed25519_key' '/usr/sbin/sshd' \
-      'mariadbd-safe --skip-log-error --innodb-flush-log-at-trx-commit=2 >/dev/null 2>&1 &' \
+      'mariadbd --user=mysql --innodb-flush-log-at-trx-commit=2 --innodb-buffer-pool-size=16M >/dev/null 2>&1 &' \
+      'until mariadb-admin ping >/dev/null 2>&1; do sleep 0.1; done' \
       'exec apachectl -D FOREGROUND' >/usr/local/bin/webhost && chmod 755 /usr/local/bin/webhost
 EXPOSE 22 443
 CMD ["/usr/local/bin/webhost"]

@@ -51,25 +51,25 @@ def asked(host: SftpHost, address: str, token: str, **order: object) -> tuple[in
     return answer.status, answer.text
 
 
-def test_attacks(sftp_host: SftpHost) -> None:
+def test_attacks(own_host: SftpHost) -> None:
     """Without its token it says nothing and does nothing; after its time it deletes itself, whoever calls."""
-    sftp_host.run(f"install -d -o acme {HERE} {HERE}/data && touch {HERE}/data/kept")
-    with planted(sftp_host, int(time.time()) + 600) as path:
+    own_host.run(f"install -d -o acme {HERE} {HERE}/data && touch {HERE}/data/kept")
+    with planted(own_host, int(time.time()) + 600) as path:
         order = {"verb": "remove", "path": "data"}
         tokens = ("", "7" * 63, "8" * 64, "7" * 64 + "\n", hashlib.sha256(TOKEN.encode()).hexdigest())
         for token in tokens:
-            assert asked(sftp_host, path, token, **order) == (404, "")
-        assert (sftp_host.site.get(f"{path}?token={TOKEN}").status) == 404
-        assert sftp_host.site.post(path, {"token[]": TOKEN, "do": "e30="}).status == 404
-        assert sftp_host.site.post(path, {}).status == 404
+            assert asked(own_host, path, token, **order) == (404, "")
+        assert (own_host.site.get(f"{path}?token={TOKEN}").status) == 404
+        assert own_host.site.post(path, {"token[]": TOKEN, "do": "e30="}).status == 404
+        assert own_host.site.post(path, {}).status == 404
         script = {"X-Crmhost-Script": "x.php", "X-Crmhost-Release": "releases/x", "X-Crmhost-Token": "8" * 64}
-        assert sftp_host.site.send(path, b"", script, 10.0).status == 404
-        assert _unencrypted(sftp_host, path) == 404
-        assert asked(sftp_host, path, TOKEN, verb="digest", file="data/kept")[0] == 200
-        assert sftp_host.run(f"ls {HERE}/data") == "kept\n"
-    with planted(sftp_host, int(time.time()) - 1) as path:
-        assert asked(sftp_host, path, "8" * 64, **order) == (404, "")
-        assert path.lstrip("/") not in sftp_host.web_root()
+        assert own_host.site.send(path, b"", script, 10.0).status == 404
+        assert _unencrypted(own_host, path) == 404
+        assert asked(own_host, path, TOKEN, verb="digest", file="data/kept")[0] == 200
+        assert own_host.run(f"ls {HERE}/data") == "kept\n"
+    with planted(own_host, int(time.time()) - 1) as path:
+        assert asked(own_host, path, "8" * 64, **order) == (404, "")
+        assert path.lstrip("/") not in own_host.web_root()
 
 
 def _unencrypted(host: SftpHost, path: str) -> int:
@@ -152,42 +152,42 @@ def test_left_over_pages_are_swept(sftp_host: SftpHost) -> None:
         assert sftp_host.web_root() == ["index.html"]
 
 
-def test_slices(sftp_host: SftpHost, tmp_path: Path) -> None:
+def test_slices(own_host: SftpHost, tmp_path: Path) -> None:
     """A tree that takes longer than one request may: unpacked, compared and removed in several, each going on."""
-    sftp_host.run("sed -i 's/^max_execution_time.*/max_execution_time = 1/' /etc/php/8.2/apache2/php.ini")
-    sftp_host.restart()
+    own_host.run("sed -i 's/^max_execution_time.*/max_execution_time = 1/' /etc/php/8.2/apache2/php.ini")
+    own_host.restart()
     path = tmp_path / "many.tar.gz"
     path.write_bytes(packed(files_of("1.0", more=6000)))
-    with sftp_host.reach() as reached, Tree(path) as tree, tempfile.TemporaryFile() as file:
+    with own_host.reach() as reached, Tree(path) as tree, tempfile.TemporaryFile() as file:
         files = Files(reached)
         files.folder(LAYOUT.below("packs"))
         pack = make(tree, tree.listing, delta(tree.listing, None), None, file)
         file.seek(0)
         files.write(LAYOUT.below(pack.name), file.read())
-        installer = Installer(files, sftp_host.site, LAYOUT, "work")
+        installer = Installer(files, own_host.site, LAYOUT, "work")
         listed = {"list": "releases/r/list"}
         unpacked = list(installer.slices("unpack_tree", pack=pack.name, into="releases/r/app", **listed))
         assert len(unpacked) > 1
-        sftp_host.run(f"rm {HERE}/releases/r/app/htdocs/lib/99/part5999.php")
+        own_host.run(f"rm {HERE}/releases/r/app/htdocs/lib/99/part5999.php")
         compared = list(installer.slices("check", tree="releases/r/app", **listed))
         assert [one for answer in compared for one in answer["differs"]] == [["htdocs/lib/99/part5999.php", "missing"]]
         assert compared[-1]["sha256"] == tree.listing.sha256
         assert list(installer.slices("remove", path="releases"))[-1]["done"] is True
-        assert sftp_host.run(f"ls {HERE}") == "packs\n"
+        assert own_host.run(f"ls {HERE}") == "packs\n"
         installer.leave()
-        assert sftp_host.web_root() == ["index.html"]
+        assert own_host.web_root() == ["index.html"]
 
 
-def test_a_web_root_without_php(sftp_host: SftpHost) -> None:
-    sftp_host.run("a2dismod -q php8.2")
-    sftp_host.restart()
-    with sftp_host.reach() as reached:
+def test_a_web_root_without_php(own_host: SftpHost) -> None:
+    own_host.run("a2dismod -q php8.2")
+    own_host.restart()
+    with own_host.reach() as reached:
         files = Files(reached)
-        installer = Installer(files, sftp_host.site, LAYOUT, "ask")
+        installer = Installer(files, own_host.site, LAYOUT, "ask")
         with pytest.raises(HostError, match=r"(?s)the page of PHP .*target\.document-root"):
             installer.ask("look", extensions=[])
         installer.leave()
-    assert sftp_host.web_root() == ["index.html"]
+    assert own_host.web_root() == ["index.html"]
 
 
 def test_the_page_has_neither_token_nor_password() -> None:

@@ -194,59 +194,58 @@ def test_another_schema_is_refused_with_the_way_out(sftp_host: SftpHost, archive
         planned(sftp_host, archives, "2.0")
 
 
-def test_a_server_without_posix_rename(sftp_host: SftpHost, archives: Archives) -> None:
+def test_a_server_without_posix_rename(own_host: SftpHost, archives: Archives) -> None:
     """Two renames then: how long the site had no release is told, and half a switch is taken back."""
     config = "/etc/ssh/sshd_config"
-    sftp_host.run(f"sed -i 's/ForceCommand internal-sftp/& -P posix-rename/' {config}")
-    sftp_host.restart()
-    deployed(sftp_host, archives)
+    own_host.run(f"sed -i 's/ForceCommand internal-sftp/& -P posix-rename/' {config}")
+    own_host.restart()
+    deployed(own_host, archives)
     told = Told()
-    deployed(sftp_host, archives, "1.1", told)
+    deployed(own_host, archives, "1.1", told)
     gap = int(told.detail("gap", "note").split()[-2])
     assert gap <= 1000
-    sftp_host.run(f"mv {OURS}/current {OURS}/.crmhost-old")
-    assert sftp_host.site.get("/index.php").status >= 400
-    assert deployed(sftp_host, archives, "1.1").did == "deployed"
-    assert "memo 1.1 in vi" in page(sftp_host)
-    assert left_over(sftp_host) == ""
+    own_host.run(f"mv {OURS}/current {OURS}/.crmhost-old")
+    assert own_host.site.get("/index.php").status >= 400
+    assert deployed(own_host, archives, "1.1").did == "deployed"
+    assert "memo 1.1 in vi" in page(own_host)
+    assert left_over(own_host) == ""
 
 
-@pytest.mark.parametrize(
-    ("breakage", "said"),
-    [
-        ("echo secret >/srv/acme/site/public/app.php", r"holds 1 files or folders .* app\.php"),
-        ("rm -r /srv/acme/site/public", "SFTP finds no /site/public"),
-        ("rm -r /srv/acme/site/public; ln -s /tmp /srv/acme/site/public", "is a link to /tmp"),
-        (
-            "mv /srv/acme/site/public/index.html /tmp; echo 'Require all denied' >/srv/acme/site/public/.htaccess",
-            "holds",
-        ),
-        ("mariadb -e \"set password for acme@localhost = password('another')\"", "Access denied for user"),
-    ],
+BROKEN = (
+    ("echo secret >/srv/acme/site/public/app.php", r"holds 1 files or folders .* app\.php"),
+    ("rm -r /srv/acme/site/public", "SFTP finds no /site/public"),
+    ("rm -r /srv/acme/site/public; ln -s /tmp /srv/acme/site/public", "is a link to /tmp"),
+    ("echo 'Require all denied' >/srv/acme/site/public/.htaccess", r"holds 1 .* \.htaccess"),
+    ("mariadb -e \"set password for acme@localhost = password('another')\"", "Access denied for user"),
 )
+
+
+@pytest.mark.parametrize(("breakage", "said"), BROKEN)
 def test_a_host_that_cannot_carry_it(sftp_host: SftpHost, archives: Archives, breakage: str, said: str) -> None:
+    """Nothing is left there when a deploy is refused; and no folder of ours was made."""
     sftp_host.run(breakage)
     before = sftp_host.run("find /srv/acme/site -printf '%P %y %m\\n' | sort")
     with pytest.raises((HostError, Refused), match=f"(?s){said}"):
         deployed(sftp_host, archives)
+    sftp_host.run("mariadb -e \"set password for acme@localhost = password('host-gave-this')\"")
     assert sftp_host.run("find /srv/acme/site -printf '%P %y %m\\n' | sort") == before
 
 
-def test_php_without_mysql(sftp_host: SftpHost, archives: Archives) -> None:
-    sftp_host.run("phpdismod -v ALL mysqli pdo_mysql mysqlnd")
-    sftp_host.restart()
+def test_php_without_mysql(own_host: SftpHost, archives: Archives) -> None:
+    own_host.run("phpdismod -v ALL mysqli pdo_mysql mysqlnd")
+    own_host.restart()
     with pytest.raises(Refused, match=r"PHP 8\.2\.\d+ of this host has not: pdo_mysql"):
-        deployed(sftp_host, archives)
+        deployed(own_host, archives)
 
 
-def test_php_of_another_account(sftp_host: SftpHost, archives: Archives) -> None:
-    sftp_host.run("sed -i 's/=acme$/=www-data/' /etc/apache2/envvars")
-    sftp_host.restart()
+def test_php_of_another_account(own_host: SftpHost, archives: Archives) -> None:
+    own_host.run("sed -i 's/=acme$/=www-data/' /etc/apache2/envvars")
+    own_host.restart()
     with pytest.raises(Refused, match="PHP cannot write to"):
-        deployed(sftp_host, archives)
-    sftp_host.run("chmod 777 /srv/acme/site")
+        deployed(own_host, archives)
+    own_host.run("chmod 777 /srv/acme/site")
     with pytest.raises(Refused, match="PHP runs as another account than SFTP"):
-        deployed(sftp_host, archives)
+        deployed(own_host, archives)
 
 
 @contextmanager
