@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from contract.explain import Finding
 from contract.sections import Sections
+from contract.target import Cloud, HostDatabase, Target, WebHost
 
+_BACKUP = "data-protection.backup"
 _PROMISES: tuple[tuple[str, str], ...] = (
     ("installation.how", "it installs over SSH alone"),
     ("installation.acceptance", "it keeps no acceptance records"),
@@ -16,7 +18,7 @@ _PROMISES: tuple[tuple[str, str], ...] = (
     ("licence.users", "it does not count users"),
     ("licence.devices", "it does not count devices"),
     ("licence.regions", "it does not look where users are"),
-    ("data-protection.backup", "it makes backups of Docker hosts and web hosts alone"),
+    (_BACKUP, "it cannot copy what runs there"),
     ("data-protection.encrypt.at-rest", "it does not encrypt storage"),
     ("data-protection.encrypt.in-transit", "it sets up certificates on Docker hosts and servers with sudo alone"),
     ("data-protection.access", "it does not manage the hosting company's own access"),
@@ -33,8 +35,19 @@ _PROMISES: tuple[tuple[str, str], ...] = (
     ("billing.payment", "it takes no payments"),
     ("billing.legal-invoice", "it writes no invoices"),
 )
-_KEPT_ON = {"data-protection.backup": {"cloud", "webhost"}, "data-protection.encrypt.in-transit": {"cloud", "lan"}}
+_KEPT_ON = {"data-protection.encrypt.in-transit": {"cloud", "lan"}}
 """Promises that are kept on some kinds of target and not on the others."""
+
+
+def backed_up(target: Target) -> bool:
+    """Tell whether crmhost makes backups of what runs there: it must run commands there, and know the database."""
+    match target:
+        case Cloud():
+            return True
+        case WebHost(access="ssh", database=HostDatabase(kind="sqlite")):
+            return True
+        case _:
+            return False
 
 
 def check(sections: Sections) -> Iterator[Finding]:
@@ -43,7 +56,8 @@ def check(sections: Sections) -> Iterator[Finding]:
     kind = "" if target is None else target.kind
     for path, reason in _PROMISES:
         keys = path.split(".")
-        if kind not in _KEPT_ON.get(path, ()) and _promised(sections, keys):
+        kept = kind in _KEPT_ON.get(path, ()) or (path == _BACKUP and target is not None and backed_up(target))
+        if not kept and _promised(sections, keys):
             yield Finding(
                 tuple(keys), "keep it by other means", f"a promise that crmhost does not keep yet: {reason}", "warning"
             )

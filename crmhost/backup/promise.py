@@ -8,10 +8,8 @@ from contract.model import Contract
 from contract.moment import first_instant
 from contract.service import Backup
 from contract.term import end_of, zone_of
+from contract.unkept import backed_up
 from crm.errors import Refused
-
-KINDS = ("cloud", "webhost")
-"""The kinds of target whose data crmhost can back up."""
 
 
 def promised(contract: Contract, now: Micros) -> Backup | None:
@@ -33,14 +31,14 @@ def owed(contract: Contract, now: Micros) -> Backup | None:
 
 def can_back_up(contract: Contract, now: Micros) -> bool:
     """Tell whether crmhost makes backups where this CRM runs."""
-    return at(contract, now).target.kind in KINDS
+    return backed_up(at(contract, now).target)
 
 
 def refuse_other_kinds(contract: Contract, now: Micros) -> None:
     """Raise Refused for a contract whose CRM runs where crmhost makes no backups."""
     if not can_back_up(contract, now):
         raise Refused(
-            f"{contract.id}: target.kind: {at(contract, now).target.kind}: this version of crmhost makes no backups of"
-            f" what runs there, only where target.kind is one of: {', '.join(KINDS)}",
+            f"{contract.id}: target.kind: {at(contract, now).target.kind}: this version of crmhost cannot copy what"
+            " runs there: it knows Docker hosts, and SQLite on web hosts with SSH",
             "Back it up by other means; crmhost check warns where a contract promises backups there.",
         )

@@ -82,7 +82,7 @@ def test_what_others_run_is_not_backed_up(crmhost: Crmhost, command: tuple[str, 
     assert crmhost("init", "acme", "--target", "saas").code == 0
     said = crmhost(*command)
     assert said.code == 1
-    assert "target.kind: saas: this version of crmhost makes no backups of what runs there" in said.err
+    assert "target.kind: saas: this version of crmhost cannot copy what runs there" in said.err
 
 
 def test_a_restore_needs_a_backup_that_there_is(crmhost: Crmhost, shelf: Shelf) -> None:
