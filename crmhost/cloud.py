@@ -90,7 +90,13 @@ def open_cloud(wish: Wish, accept: Accept) -> Iterator[Target]:
             refresh=wish.refresh,
         )
         driver = CloudDriver(cloud, want.slots["host"], None if wish.patience is None else Patience(wish.patience))
-        yield Target(driver, want, wish.progress, lambda: _door(driver, settings), lambda: backups_of(wish, want))
+        yield Target(
+            driver,
+            want,
+            wish.progress,
+            door=lambda: _door(driver, settings),
+            backups=lambda: backups_of(wish, want),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,15 +124,13 @@ def test_a_restore_brings_rows_and_files_back_and_keeps_what_was_there(acme: Cus
     letter(acme).unlink()
     oldest = acme.shelf.list()[-1]
     asked: list[Lost] = []
+
+    def no(lost: Lost) -> bool:
+        asked.append(lost)
+        return False
+
     with acme.driver() as driver:
-        declined = restore(
-            driver,
-            acme.want("1.1"),
-            acme.shelf,
-            oldest,
-            acme.means(sure=lambda lost: bool(asked.append(lost))),
-            keep=True,
-        )
+        declined = restore(driver, acme.want("1.1"), acme.shelf, oldest, acme.means(sure=no), keep=True)
     assert (declined.did, asked[0].since) == ("declined", oldest.taken)
     outcome = restored(acme, oldest)
     assert (outcome.did, outcome.backup) == ("restored", oldest.id)
