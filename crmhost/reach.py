@@ -46,7 +46,7 @@ def reach(fleet: Fleet, order: Order, access: Access, accept: Accept, *, root: b
         return accept(f"{fingerprint} of {stop.title}")
 
     stops = way(fleet, order, access)
-    become = _become(fleet, access) if root else None
+    become = _become(fleet, order, access) if root else None
     if fleet.local:
         host = _here(fleet, stops[-1], accept, become)
     else:
@@ -67,13 +67,19 @@ def _here(fleet: Fleet, stop: Stop, accept: Accept, become: Become | None) -> Ho
     return here(stop, fleet.known_hosts, accept=lambda key, whose: accept(f"{key} of {whose}"), become=become)
 
 
-def _become(fleet: Fleet, access: Access) -> Become:
-    from crmhost.passphrase import sudo_passwords
+def _become(fleet: Fleet, order: Order, access: Access) -> Become:
+    from crmhost.passphrase import SECRET, sudo_passwords
     from playbooks.become import Become
+
+    def kept() -> str | None:
+        from crmhost.vault import Vault
+
+        owner = Path(order.file).stem  # the contract, of whose order a copy's is made
+        return Vault(fleet.folder / "secrets", access.recipients, fleet.environment).get(owner, SECRET)
 
     named = access.sudo_password_file
     file = None if named is None else fleet.folder / Path(named).expanduser()
-    return Become(sudo_passwords(fleet.environment, file))
+    return Become(sudo_passwords(fleet.environment, kept, file))
 
 
 def _settled(host: Host) -> Host:

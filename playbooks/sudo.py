@@ -57,9 +57,10 @@ def refusal(name: str, word: str, said: str, origin: str = "") -> NoRoot:
     if word == "wants":
         return NoRoot(
             f"{name}: sudo wants the account's password, and none is known",
-            "Set CRMHOST_SUDO_PASSWORD or CRMHOST_SUDO_PASSWORD_FILE, name a file in crmhost.yaml"
-            " (ssh: {sudo-password-file: FILE}), or run it on a terminal, where it is asked for; or let the account use"
-            " sudo without one: `ACCOUNT ALL=(ALL:ALL) NOPASSWD: ALL` in a file in /etc/sudoers.d.",
+            "Store it: crmhost secrets set CONTRACT sudo-password; or set CRMHOST_SUDO_PASSWORD or"
+            " CRMHOST_SUDO_PASSWORD_FILE, name a file in crmhost.yaml (ssh: {sudo-password-file: FILE}), or run it on a"
+            " terminal, where it is asked for; or let the account use sudo without one, by `ACCOUNT ALL=(ALL:ALL)"
+            " NOPASSWD: ALL` in a file in /etc/sudoers.d.",
         )
     for pattern, meaning, remedy in _MEANT:
         if re.search(pattern, said):
