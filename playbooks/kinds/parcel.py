@@ -1,6 +1,8 @@
 """Folders of files that were carried to a host from here, all or none: packages for a host that can fetch nothing.
 
-The host hashes every file when it is asked, so one that was changed, added or lost there is found.
+The host hashes every file once, when it has arrived, and keeps beside the folder what that gave, with the size, the
+number and the times of each file. Whether one was changed, added or lost since then is seen by these alone, so that
+asking about hundreds of megabytes costs nothing.
 """
 
 from __future__ import annotations
@@ -64,13 +66,17 @@ class ParcelWanted:
 
 @dataclass(frozen=True, slots=True)
 class ParcelSeen:
-    """What lies at the path. digest: as `ParcelWanted.digest`, of what is there."""
+    """What lies at the path. digest: as `ParcelWanted.digest`; empty for what was changed since it arrived."""
 
     sort: Sort
     digest: str = ""
 
 
+SUMS = ".sums"
+"""What the file beside the folder has at the end of its name."""
 _SUM = sh("find . ! -type d -exec sha256sum -- {{}} + | LC_ALL=C sort | sha256sum | cut -c 1-64")
+_SIGHT = sh("find . ! -type d -printf '%P %s %i %T@ %C@ %y\\n' | LC_ALL=C sort | sha256sum | cut -c 1-64")
+"""What a file cannot be changed without; its last status change is set by no program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,16 @@ class ParcelKind:
 for p in {keys}; do
   d=
   if [ -L "$p" ]; then k=other
-  elif [ -d "$p" ]; then k=folder; d=$(cd -P -- "$p" && {sum})
+  elif [ -d "$p" ]; then
+    k=folder; a=; b=
+    if [ -f "$p"{sums} ]; then read -r a b <"$p"{sums}; fi
+    if [ -n "$b" ] && [ "$b" = "$(cd -P -- "$p" && {sight})" ]; then d=$a; fi
   elif [ -e "$p" ]; then k=other; else k=absent; fi
   row "$p" "$k" "$d"
 done""",
             keys=tuple(wants),
-            sum=_SUM,
+            sums=SUMS,
+            sight=_SIGHT,
         )
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, ParcelSeen]:
@@ -101,7 +111,7 @@ done""",
 
     def _seen(self, row: Row) -> ParcelSeen:
         match row[1:]:
-            case ("folder", digest) if _DIGEST.fullmatch(digest):
+            case ("folder", digest) if not digest or _DIGEST.fullmatch(digest):
                 return ParcelSeen("folder", digest)
             case ("absent", ""):
                 return ParcelSeen("absent")
@@ -131,32 +141,46 @@ done""",
         Raises HostError where a file here is no longer what it was.
         """
         if want is None:
-            return Act(sh("rm -rf -- {key} {key}.new", key=key), guard=sh("[ ! -e {key} ] && [ ! -L {key} ]", key=key))
+            gone = sh("rm -rf -- {key}{sums} {key} {key}.new", key=key, sums=SUMS)
+            return Act(gone, guard=sh("[ ! -e {key} ] && [ ! -L {key} ]", key=key))
         folders = sorted({posixpath.dirname(one.path) for one in want.files if "/" in one.path})
         script = sh(
             """\
 if [ -L {key} ] || {{ [ -e {key} ] && [ ! -d {key} ]; }}; then
   echo 'there is something else in its place; move it away'; exit 1
 fi
-rm -rf -- {key}.new
+rm -rf -- {key}{sums} {key}.new
 umask 022
 mkdir -p -- {parent} {folders}
 {moves}
 cd -P -- {key}.new
 chmod -R a+rX .
 if [ "$({sum})" != {digest} ]; then echo 'the files arrived changed'; exit 1; fi
+sight=$({sight})
+sync -f .
 cd /
 rm -rf -- {key}
-mv -T -- {key}.new {key}""",
+mv -T -- {key}.new {key}
+printf '%s %s\\n' {digest} "$sight" >"$staging"/{name}.sums
+mv -f -- "$staging"/{name}.sums {key}{sums}""",
             key=key,
             parent=parent(key),
             folders=(f"{key}.new", *(f"{key}.new/{folder}" for folder in folders)),
             moves=lines(*(_move(key, one) for one in want.files)),
             sum=_SUM,
+            sight=_SIGHT,
+            sums=SUMS,
+            name=staged(key),
             digest=want.digest,
         )
         guard = sh(
-            '[ ! -L {key} ] && cd -P -- {key} && [ "$({sum})" = {digest} ]', key=key, sum=_SUM, digest=want.digest
+            """\
+[ ! -L {key} ] && [ -f {key}{sums} ] && read -r a b <{key}{sums} && [ "$a" = {digest} ] && cd -P -- {key} &&
+  [ "$b" = "$({sight})" ]""",
+            key=key,
+            sums=SUMS,
+            sight=_SIGHT,
+            digest=want.digest,
         )
         return Act(script, tuple(_put(key, one, want.source) for one in want.files), guard)
 

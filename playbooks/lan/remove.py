@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from crm.sql import script
 from playbooks.kept import Kept
+from playbooks.kinds.parcel import SUMS
 from playbooks.kinds.unit import RECORDS
 from playbooks.lan.asuser import psql
 from playbooks.lan.layout import BASE, PARCELS, Layout
@@ -109,10 +110,11 @@ def drop_folders(layout: Layout, *, keep_data: bool) -> Sh:
     return lines(
         gone,
         sh(
-            "rm -rf {runs} {authority} {parcel}\nrmdir {parcels} 2>/dev/null || true",
+            "rm -rf {runs} {authority} {parcel} {sums}\nrmdir {parcels} 2>/dev/null || true",
             runs=layout.runs,
             authority=f"{layout.public}/{layout.contract}.crt",
             parcel=layout.parcel,
+            sums=f"{layout.parcel}{SUMS}",
             parcels=PARCELS,
         ),
         sh(
