@@ -105,12 +105,6 @@ def checked(pair: Pair, host: str, now: datetime, where: str) -> Pair:
     return pair
 
 
-def fingerprint(certificate: str) -> str:
-    """Return the SHA-256 of a certificate as devices show it."""
-    digest = x509.load_pem_x509_certificate(certificate.encode()).fingerprint(hashes.SHA256()).hex().upper()
-    return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
-
-
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, lasts: timedelta
 ) -> x509.CertificateBuilder:

@@ -26,6 +26,7 @@ from playbooks.lan.layout import SOCKETS, Layout
 from playbooks.manifest import decode
 from playbooks.shell import Sh, sh
 
+_SAID = frozenset({"serving", "release", "firewall", "listen", "port", "systemd", "cluster", "clock"})
 _NO_DATABASE = re.compile(r'(database|role) ".*" does not exist|could not connect|connection to server .* failed')
 
 
@@ -122,7 +123,9 @@ done""",
             return {}
         said: dict[str, list[Row]] = {}
         for row in rows:
-            said.setdefault(row[1] if len(row) > 1 else "", []).append(row)
+            if len(row) < 2 or row[1] not in _SAID:
+                raise malformed(self.name, row)
+            said.setdefault(row[1], []).append(row)
         try:
             return {rows[0][0]: _place(rows[0][0], said)}
         except (LookupError, ValueError) as error:

@@ -139,7 +139,7 @@ def drop_engine(layout: Layout) -> Sh:
         """\
 rm -rf {engine}
 cd /
-rmdir {above}/.units {above} {home} {base} 2>/dev/null || true""",
+rmdir {above}/.units {above}/.sites {above}/.firewalls {above} {home} {base} 2>/dev/null || true""",
         engine=layout.engine,
         above=layout.engine.rpartition("/")[0],
         home=layout.engine.rpartition("/")[0].rpartition("/")[0],

@@ -27,7 +27,8 @@ SystemMaxUse=1G
 """
 PACKAGES = ("nginx", "postgresql", "python3", "python3-venv")
 CLOCK = "systemd-timesyncd"
-EVERY = (*PACKAGES, CLOCK)
+NFTABLES = "nftables"
+EVERY = (*PACKAGES, CLOCK, NFTABLES)
 """All Debian packages that a deploy may install, whatever a server has."""
 FIREWALL = "crmhost"
 
@@ -51,12 +52,11 @@ def server(place: Place, setup: Setup, salt: str) -> tuple[Resource, ...]:
     The folder above them is there already: whoever takes the lock makes it.
     """
     seen = place.server
-    names = PACKAGES if seen.clock else EVERY
+    wall = firewall.together((setup.asked, *place.firewalls.values()))
+    names = (*PACKAGES, *(() if seen.clock else (CLOCK,)), *(() if wall is None else (NFTABLES,)))
     brought = () if setup.offline is None else (setup.offline.resource(),)
     installed = packages(names, setup.offline.debs if setup.offline else "", tuple(one.id for one in brought))
     clock = () if seen.clock else (Resource(ServiceKind(), CLOCK, ServiceWanted(), (f"package:{CLOCK}",)),)
-    wall = firewall.together((setup.asked, *place.firewalls.values()))
-    filter_ = () if wall is None else (Resource(FirewallKind(), FIREWALL, wall),)
     folders = {f"{BASE}/artifacts": 0o755, f"{BASE}/customers": 0o755, f"{BASE}/public": 0o755}
     if brought:
         folders[PARCELS] = 0o755
@@ -70,7 +70,7 @@ def server(place: Place, setup: Setup, salt: str) -> tuple[Resource, ...]:
         Resource(ServiceKind(), "nginx", ServiceWanted(), ("package:nginx",)),
         Resource(ServiceKind(), postgresql(place), ServiceWanted(), ("package:postgresql",)),
         *clock,
-        *filter_,
+        Resource(FirewallKind(), FIREWALL, wall, (f"package:{NFTABLES}",)),
     )
 
 

@@ -281,7 +281,7 @@ def _gate(survey: Survey, *, later: bool) -> tuple[Change, ...]:
 
 
 def _notes(survey: Survey) -> tuple[str, ...]:
-    if any(resource.kind.name == "firewall" for resource in survey.staged.resources):
+    if any(one.kind.name == "firewall" and one.want is not None for one in survey.staged.resources):
         return ()
     return (
         "no firewall is touched on this server: target.firewall is absent, so its network alone decides who reaches it",

@@ -18,15 +18,17 @@ from playbooks.asking import Answer, check_step, gate_error, question, read_answ
 from playbooks.converge import changes
 from playbooks.kept import artifacts_of, follower, past
 from playbooks.kind import Resource
+from playbooks.kinds.firewall import FirewallKind
 from playbooks.kinds.unit import UnitKind
 from playbooks.lan import remove, templates
 from playbooks.lan import resources as made
 from playbooks.lan.facts import Place
+from playbooks.lan.firewall import together
 from playbooks.lan.layout import Layout
 from playbooks.lan.mover import LanMover
 from playbooks.lan.release import release_of
 from playbooks.lan.resources import Site
-from playbooks.lan.server import JOURNAL, Setup
+from playbooks.lan.server import FIREWALL, JOURNAL, Setup
 from playbooks.lan.slots import values
 from playbooks.lan.survey import Survey, changed_ground, due_of, look, manner, plan_of, port_of, recorded, survey
 from playbooks.manifest import Manifest
@@ -236,6 +238,8 @@ class LanWork:
         self._converge(made.nothing(self._layout, [one.manifest for one in place.kept]))
         self._run("end what is left", remove.end_units(self._layout))
         self._converge(made.account_gone(self._layout, keep_data=keep_data))
+        if together(place.firewalls.values()) is None:  # else the next deploy of whoever asks for one narrows it
+            self._converge([Resource(FirewallKind(), FIREWALL, None)])
         self._run("remove the artifacts", self._drop_releases(place))
         self._destroyed = True
         # Asked beside the lock's own jobs: those write to the journal, which goes with the rest.

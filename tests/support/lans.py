@@ -49,6 +49,10 @@ class LanCustomer:
         self.root = authority(self.host, self.made)
         self.pair = issue(self.root, self.host, self.made)
 
+    def renew(self) -> None:
+        """Let its authority sign another certificate."""
+        self.pair = issue(self.root, self.host, self.made)
+
     @property
     def host(self) -> str:
         """Return the name in its URL."""

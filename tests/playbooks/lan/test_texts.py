@@ -1,0 +1,94 @@
+"""What is written for systemd and nginx, as files; and that names and ports never meet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm.errors import Refused
+from crm.plan import Release
+from crm.slots import Filled
+from playbooks.lan import units
+from playbooks.lan.layout import USER_BYTES, Layout
+from playbooks.lan.sites import Address, Certificate, site
+from playbooks.lan.slots import PORTS, free_port
+from playbooks.manifest import Manifest, Runs, Timed
+
+GOLDEN = Path(__file__).parent / "golden"
+ACME = Layout("acme")
+RELEASE = Release("notes", "1.0", "0123456789abcdef" * 4, "1")
+WEB = Runs("web", Filled(("/opt/python", "-m", "notes", 'a b%c$d"e\\f'), {"LANG": "x y"}, "/srv/acme"), 30, 512, "1.5")
+JOB = Timed("mail", Filled(("/opt/python", "mail.py"), {}, "/srv/acme"), 5, 64)
+MANIFEST = Manifest(RELEASE, "ab", "127.0.0.1:20001", (WEB,), WEB, (JOB,))
+OURS = Certificate("chain", "authority")
+
+
+def texts() -> dict[str, str]:
+    """Return every text by the name of its file."""
+    url = "https://crm.acme.lan"
+    return {
+        "web.service": units.process_unit(ACME, MANIFEST, WEB, 252),
+        "web-backing-off.service": units.process_unit(ACME, MANIFEST, WEB, 255),
+        "job.service": units.job_unit(ACME, MANIFEST, JOB),
+        "job.timer": units.timer_unit(ACME, MANIFEST, JOB),
+        "https.conf": site(ACME, url, MANIFEST.listen, OURS),
+        "https-own.conf": site(ACME, url, MANIFEST.listen, Certificate("chain")),
+        "https-8443.conf": site(ACME, f"{url}:8443", MANIFEST.listen, OURS),
+        "closed.conf": site(ACME, url, MANIFEST.listen, OURS, closed=True),
+        "http.conf": site(ACME, "http://crm.acme.lan", MANIFEST.listen, None),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(texts()))
+def test_a_text_is_as_the_file_says(name: str) -> None:
+    assert texts()[name] == (GOLDEN / name).read_text()
+
+
+def test_every_file_is_a_text() -> None:
+    assert {path.name for path in GOLDEN.iterdir()} == set(texts())
+
+
+def test_another_certificate_lets_nginx_read_its_files_again() -> None:
+    renewed = site(ACME, "https://crm.acme.lan", MANIFEST.listen, Certificate("renewed", "authority"))
+    assert renewed != texts()["https.conf"]
+
+
+def test_a_url_with_a_path_is_refused() -> None:
+    with pytest.raises(Refused, match="has a path, and a site on a server begins at its name"):
+        Address.of("https://crm.acme.lan/crm")
+
+
+@pytest.mark.parametrize("name", ["", "Acme", "a.b", "a/b", "-a", "a" * 64])
+def test_a_name_that_is_no_contract_s_is_refused(name: str) -> None:
+    with pytest.raises(Refused, match="cannot be part of the names of units and accounts"):
+        Layout(name)
+
+
+IDS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
+
+
+@given(IDS, IDS)
+def test_no_two_contracts_share_a_user_or_a_unit(one: str, other: str) -> None:
+    first, second = Layout(one), Layout(other)
+    assert len(first.user) <= USER_BYTES
+    assert (first.user == second.user) == (one == other)
+    assert first.unit(RELEASE, "web").startswith(first.units.removesuffix("*"))
+    assert one == other or not second.unit(RELEASE, "web").startswith(first.units.removesuffix("*"))
+
+
+@given(IDS, st.sets(st.sampled_from(PORTS), max_size=50))
+def test_a_port_is_always_the_same_and_never_one_that_is_taken(contract: str, taken: set[int]) -> None:
+    layout = Layout(contract)
+    port, usual = free_port(layout, RELEASE, taken), free_port(layout, RELEASE, ())
+    assert port not in taken
+    assert port in PORTS
+    assert usual in taken or port == usual
+    assert free_port(layout, RELEASE, {usual}) != usual
+
+
+def test_a_server_whose_ports_are_all_taken_is_refused() -> None:
+    with pytest.raises(Refused, match="all ports from 20000 to 29999 are taken"):
+        free_port(ACME, RELEASE, PORTS)
