@@ -57,7 +57,7 @@ def apply(session: Session, resources: Sequence[Resource], seen: Mapping[str, An
     due = [resource for resource in ordered(resources) if resource.id in differing]
     if not due:
         return
-    for batch in _batches(due, seen, root=session.host.root):
+    for batch in batches(due, seen, root=session.host.root):
         puts = [put for todo in batch for put in todo.act.puts]
         session.batch(script(batch), puts, progress=progress)
     again = observe(session.host, due)
@@ -70,7 +70,8 @@ def apply(session: Session, resources: Sequence[Resource], seen: Mapping[str, An
         )
 
 
-def _batches(due: Sequence[Resource], seen: Mapping[str, Any], *, root: bool) -> Iterator[list[Todo]]:
+def batches(due: Sequence[Resource], seen: Mapping[str, Any], *, root: bool) -> Iterator[list[Todo]]:
+    """Yield what is done by one script each. root: the host does everything as root."""
     for _, run in groupby(due, key=lambda resource: root or resource.kind.account):
         yield [
             Todo(resource.id, resource.kind.act(resource.key, resource.want, seen.get(resource.id))) for resource in run

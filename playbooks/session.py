@@ -188,7 +188,7 @@ class Session:
             elif verb == "full":
                 why = safe(_decoded(words[0]).strip(), 400)
                 raise HostError(
-                    f"{self.host.name}: cannot write below ~/{self.operation.folder}: {why}",
+                    f"{self.host.name}: cannot write below {_place(self.host, self.operation)}: {why}",
                     "Free some space or quota there and run the same command again.",
                 )
             elif verb == "beat" and started and words[:1] != [job]:
@@ -237,6 +237,11 @@ class Session:
         return _answer(self.operation, line)
 
 
+def _place(host: Host, operation: Operation) -> str:
+    """Return the contract's folder on the host, as errors name it."""
+    return f"{host.home if host.root else '~'}/{operation.folder}"
+
+
 def _beat(session: Session, stop: threading.Event, every: float) -> None:
     while not stop.wait(every):
         try:
@@ -273,7 +278,7 @@ def _locked(host: Host, operation: Operation, stream: Stream) -> str:
             raise HostError(f"{host.name}: has no `{safe_line(words[0])}`", "Ask the host's owner to install it.")
         if verb == "refused":
             raise HostError(
-                f"{host.name}: cannot lock ~/{operation.folder}: {safe(_decoded(words[0]), 400)}",
+                f"{host.name}: cannot lock {_place(host, operation)}: {safe(_decoded(words[0]), 400)}",
                 "Free some space or quota there, or mend the folder's permissions.",
             )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from crm.errors import HostError
 from crm.plan import Event
 from crmhost.sandbox.host import Sandbox
-from playbooks.converge import apply, changes, ordered
+from playbooks.converge import apply, batches, changes, ordered
 from playbooks.host import Host
 from playbooks.kind import Resource
 from playbooks.kinds.file import FileKind, FileWanted
@@ -137,3 +137,13 @@ def test_what_does_not_stay_as_it_was_made_is_named(tmp_path: Path) -> None:
             ),
         ):
             apply(session, wanted, observe(host, wanted).seen, lambda _: None)
+
+
+def test_runs_of_one_account_are_batches_and_on_a_host_of_roots_all_are_one(host: Host) -> None:
+    root = FolderKind(name="roots", account="root")
+    due = [folder("a"), Resource(root, "b", FolderWanted()), Resource(root, "c", FolderWanted()), folder("d")]
+    ids = ["folder:a", "roots:b", "roots:c", "folder:d"]
+    assert [[todo.subject for todo in one] for one in batches(due, {}, root=True)] == [ids]
+    assert [[todo.subject for todo in one] for one in batches(due, {}, root=False)] == [ids[:1], ids[1:3], ids[3:]]
+    with pytest.raises(ValueError, match="roots:b: this host is asked as login, not as root"):
+        observe(host, due)

@@ -23,6 +23,7 @@ from tests.support.lanhost import LanHost
 from tests.support.until import until
 
 ROOT = Path(__file__).parents[2]
+FULL = f"cannot lock {HOME}/.crmhost/acme: .*No space left on device"
 FREE = f"flock -n {HOME}/.crmhost/acme/lock true"
 
 _OPERATOR = """\
@@ -133,7 +134,10 @@ def test_a_full_disk_is_named_and_nothing_is_torn(bare_lan: LanHost) -> None:
         assert f"cannot write files to {HOME}/.crmhost/acme/staging/" in full.value.what
         assert has(bare_lan, "test ! -e /srv/large")
         bare_lan.run(f"head -c 2000000 /dev/zero >{HOME}/filler || true")
-        with pytest.raises(HostError, match=r"cannot lock .*No space left on device"), lock(host, "acme", "x", "y"):
+        with (
+            pytest.raises(HostError, match=FULL),
+            lock(host, "acme", "x", "y"),
+        ):
             pass
         bare_lan.run("umount /var/lib/crmhost")
         with lock(host, "acme", "deploy", "ann@laptop") as held:
