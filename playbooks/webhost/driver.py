@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import shlex
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,10 +14,11 @@ from crm.plan import Crossing, Plan, Release, Want
 from crm.recipe import Exec, Recipe
 from crm.slots import Filled
 from playbooks.asking import candidate_of
-from playbooks.host import Host, Stream
+from playbooks.attached import attached
+from playbooks.host import Host
 from playbooks.manifest import Manifest
 from playbooks.mover.memory import recall
-from playbooks.shell import Sh, sh
+from playbooks.shell import sh
 from playbooks.terminal import safe_line
 from playbooks.webhost import closed, front
 from playbooks.webhost.facts import Place
@@ -153,40 +152,11 @@ def refusal(recipe: Recipe, layout: Layout) -> str | None:
 
 def run_command(host: Host, manifest: Manifest, argv: Sequence[str], stdin: BinaryIO, stdout: BinaryIO) -> int:
     """Run a command in a release's environment on the host; its output comes line by line, both streams as one."""
-    mark = secrets.token_hex(8)
     web = next((process for process in manifest.processes if process.name == "web"), manifest.candidate).run
-    program = command(Filled(tuple(argv), web.env, web.cwd))
     script = sh(
-        'cd {cwd} && PATH={bin}:$PATH && export PATH && {program} 2>&1; printf "\\n%s %s\\n" {mark} "$?"',
+        "cd {cwd} && PATH={bin}:$PATH && export PATH && {program}",
         cwd=web.cwd,
         bin=web.argv[0].rpartition("/")[0] or "/usr/bin",
-        program=program,
-        mark=mark,
+        program=command(Filled(tuple(argv), web.env, web.cwd)),
     )
-    stream = host.start(Sh(f"sh -c {shlex.quote(script.text)}"))
-    threading.Thread(target=_feed, args=(stdin, stream), daemon=True).start()
-    pending: bytes | None = None
-    try:
-        while (line := stream.line(86_400.0)) is not None:
-            if line.startswith(mark.encode() + b" "):
-                if pending:
-                    stdout.write(pending)
-                    stdout.flush()
-                return int(line.rpartition(b" ")[2])
-            if pending is not None:
-                stdout.write(pending + b"\n")
-                stdout.flush()
-            pending = line
-    finally:
-        stream.close()
-    raise HostError("the command's end was not seen: the connection was lost", "look on the host whether it still runs")
-
-
-def _feed(stdin: BinaryIO, stream: Stream) -> None:
-    """Send what is typed or piped, until its end or that of the command."""
-    try:
-        while data := stdin.read1(65536) if hasattr(stdin, "read1") else stdin.read(65536):
-            stream.send(data)
-        stream.end()
-    except (HostError, OSError, ValueError):
-        return
+    return attached(host, script, stdin, stdout)

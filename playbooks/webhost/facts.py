@@ -13,26 +13,14 @@ from dataclasses import dataclass, field, replace
 from crm.errors import HostError
 from crm.plan import Change
 from crm.steps import Records
+from playbooks.kept import Kept, newest_first
 from playbooks.kind import Account, Act, Row
 from playbooks.kinds.door import MARK
-from playbooks.manifest import Manifest, decode
+from playbooks.manifest import decode
 from playbooks.programs import program
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.steps import parse
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A release that lies on the host. proven: when it last passed every gate (UTC, ISO 8601), or empty."""
-
-    manifest: Manifest
-    proven: str
-
-    @property
-    def id(self) -> str:
-        """Return the release's name."""
-        return self.manifest.release.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +132,7 @@ def _place(key: str, rows: Sequence[Row]) -> Place:
                 _release(key, name, text, proven.strip(), kept, torn)
             case _:
                 raise HostError(f"{key}: the host answered {row!r} about its releases", "run the command again")
-    kept.sort(key=lambda one: (one.proven, one.id), reverse=True)
-    return Place(serving, tuple(kept), tuple(torn), document_root, tuple(shown))
+    return Place(serving, newest_first(kept), tuple(torn), document_root, tuple(shown))
 
 
 def _release(key: str, name: str, text: str, proven: str, kept: list[Kept], torn: list[str]) -> None:

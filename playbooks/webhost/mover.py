@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from crm.backup import Contents
 from crm.errors import HostError
 from crm.plan import Crossing, Release, Want
+from playbooks.kept import maker
 from playbooks.mover import copying
 from playbooks.mover.copying import Ground
 from playbooks.webhost.slots import python_of
-from playbooks.webhost.survey import maker
 
 if TYPE_CHECKING:
     from playbooks.webhost.work import WebHostWork
@@ -44,7 +44,8 @@ class WebHostMover:
 
     def owner(self) -> Release | None:
         """Return the release whose data is there."""
-        return maker(self._work.place(), self._work.records())
+        place = self._work.place()
+        return maker(place.kept, place.serving, self._work.records())
 
     def dump(self, want: Want, sink: BinaryIO) -> Contents:
         """Write all of the customer's data to the stream."""

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playbooks.kept import Kept
 from playbooks.programs import Program, program
 from playbooks.shell import Sh, lines, sh
-from playbooks.webhost.facts import Kept, Place, any_python
+from playbooks.webhost.facts import any_python
 from playbooks.webhost.layout import Layout
-
-KEEP = 3
-"""How many proven releases stay, the serving one among them."""
-
-
-def past(place: Place, serving: str) -> tuple[str, ...]:
-    """Return the releases to remove once `serving` has proven itself: all but the last few, and failed candidates."""
-    proven = [kept.id for kept in place.kept if kept.proven and kept.id != serving]
-    stay = {serving, *proven[: KEEP - 1]}
-    return (*(kept.id for kept in place.kept if kept.id not in stay), *(name for name in place.torn if name != serving))
-
-
-def artifacts_of(kept: Sequence[Kept]) -> tuple[str, ...]:
-    """Return the digests of the releases' artifacts, each once."""
-    return tuple(sorted({one.manifest.artifact for one in kept}))
 
 
 def forget(layout: Layout, release_id: str) -> Sh:

@@ -13,7 +13,7 @@ from playbooks.manifest import Manifest
 from playbooks.mover.memory import recall
 from playbooks.observe import observe
 from playbooks.programs import program
-from playbooks.session import holder
+from playbooks.session import held_by
 from playbooks.shell import sh
 from playbooks.webhost import closed
 from playbooks.webhost import resources as made
@@ -33,7 +33,7 @@ def status_of(host: Host, layout: Layout, want: Want) -> Status:
         releases=tuple(one.id for one in place.kept),
         processes=(*_page(host, layout), *(() if kept is None else _processes(host, layout, kept.manifest, place))),
         users=None if kept is None else _users(host, layout, want, kept.manifest),
-        holder=_holder(host, layout),
+        holder=held_by(host, layout.root),
     )
 
 
@@ -65,17 +65,3 @@ def _users(host: Host, layout: Layout, want: Want, manifest: Manifest) -> int | 
     answer = read_answer(host.ask(script, timeout=90.0).decode("utf-8", "replace"))
     words = answer.text.split()
     return int(words[-1]) if answer.held and words[-1].isdecimal() else None
-
-
-def _holder(host: Host, layout: Layout) -> str | None:
-    script = sh(
-        """\
-if [ -e {lock} ] && ! flock -n -s {lock} true 2>/dev/null; then
-  word() {{ printf '='; base64 <"$1" 2>/dev/null | tr -d '\\n'; }}
-  word {root}/holder; printf ' '; word {root}/step
-fi""",
-        lock=layout.lock,
-        root=layout.root,
-    )
-    words = host.ask(script).decode("ascii", "replace").split(" ")
-    return str(holder(words[0], words[1])) if len(words) == 2 else None

@@ -15,6 +15,7 @@ from crm.release import artifact_digest, template_key
 from crm.steps import Due, Records, key, known_by_record, ordered, without_release
 from playbooks.converge import changes
 from playbooks.host import Host
+from playbooks.kept import maker
 from playbooks.kind import Resource
 from playbooks.kinds.cron import CronSeen
 from playbooks.manifest import Manifest
@@ -146,16 +147,6 @@ def look(host: Host, layout: Layout) -> Place:
     return place
 
 
-def maker(place: Place, records: Records) -> Release | None:
-    """Return the release that made the data, as far as one is kept that has its schema: rather the one that serves."""
-    if records.schema is None:
-        return None
-    recipe, version, schema = records.schema
-    made_it = [kept.manifest.release for kept in place.kept if kept.manifest.release.schema == schema]
-    made_it.sort(key=lambda one: ((one.recipe, one.version) != (recipe, version), one.id != place.serving))
-    return made_it[0] if made_it else None
-
-
 def plan_of(survey: Survey) -> Plan:
     """Return what differs, in the order in which it would be made right. Pure.
 
@@ -166,7 +157,7 @@ def plan_of(survey: Survey) -> Plan:
     unfinished = tuple(crossings.unfinished_change(crossing, release))
     if crossings.going_back(crossing, release):
         return _plan(survey, unfinished)
-    old = maker(survey.place, survey.records)
+    old = maker(survey.place.kept, survey.place.serving, survey.records)
     upgrade = crossings.upgrade_of(survey.want, release, survey.records, crossing, old)
     everything = (*survey.staged.resources, *survey.serving)
     differing = {change.resource: change for change in changes(everything, survey.seen)}

@@ -27,6 +27,7 @@ from playbooks.asking import (
     step_input,
     trial,
 )
+from playbooks.kept import Kept, artifacts_of, follower, past
 from playbooks.kind import Resource
 from playbooks.manifest import Manifest
 from playbooks.mover.memory import remember
@@ -37,12 +38,11 @@ from playbooks.shell import Sh, lines, sh
 from playbooks.terminal import safe
 from playbooks.webhost import closed
 from playbooks.webhost import resources as made
-from playbooks.webhost.facts import Kept, Place
+from playbooks.webhost.facts import Place
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.mover import WebHostMover
 from playbooks.webhost.release import release_of
 from playbooks.webhost.remove import (
-    artifacts_of,
     drop_artifacts,
     drop_contract,
     drop_release,
@@ -50,7 +50,6 @@ from playbooks.webhost.remove import (
     emptied,
     forget,
     left_over,
-    past,
 )
 from playbooks.webhost.slots import HOST_PYTHON, values
 from playbooks.webhost.survey import Survey, changed_ground, due_of, look, plan_of, recorded, survey
@@ -207,7 +206,7 @@ class WebHostWork:
     def retire(self, want: Want, release: Release) -> None:  # noqa: ARG002 - what is kept does not depend on the contract
         """Write down that the release has proven itself; remove what is past the last few, and what nobody uses."""
         _, place = self._manifest(release)
-        gone = past(place, release.id)
+        gone = past(place.kept, place.torn, release.id)
         kept = [one for one in place.kept if one.id in gone]
         still = {one.manifest.artifact for one in place.kept if one.id not in gone}
         proven = f"{self._layout.release(release.id)}/proven"
@@ -362,7 +361,7 @@ class WebHostWork:
         now = place.find(failed.id)
         if now is not None and now.proven and self._survey is not None and self._survey.serves:
             return f"{failed.id} is the release that served before, so there is nothing to go back to: it goes on"
-        before = next((one for one in place.kept if one.proven and _may_follow(one, failed)), None)
+        before = follower(place.kept, failed)
         kept = [one.manifest for one in place.kept]
         if before is None:
             self._converge(made.nothing(self._layout, kept))
@@ -422,11 +421,6 @@ fi""",
             sh("rm -rf {releases} {runs}", releases=self._layout.releases, runs=self._layout.runs),
             drop_artifacts(self._layout, artifacts_of(place.kept)),
         )
-
-
-def _may_follow(kept: Kept, failed: Release) -> bool:
-    """Tell whether a kept release may serve in the place of a failed one: old code never runs on another schema."""
-    return kept.id != failed.id and kept.manifest.release.schema == failed.schema
 
 
 def _empty(layout: Layout) -> Sh:

@@ -9,11 +9,11 @@ import pytest
 
 from crm.plan import Release
 from crm.slots import Filled
+from playbooks.kept import Kept, past
 from playbooks.manifest import Manifest, Runs, encode
 from playbooks.shell import Sh
-from playbooks.webhost.facts import Kept, Place
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.remove import drop_artifacts, drop_contract, drop_release, left_over, past
+from playbooks.webhost.remove import drop_artifacts, drop_contract, drop_release, left_over
 
 RUN = Runs("web", Filled(("web",), {}, "/"), 1)
 
@@ -45,13 +45,13 @@ def layout(tmp_path: Path) -> Layout:
 
 def test_the_last_three_proven_releases_stay_and_failed_candidates_go() -> None:
     all_kept = (kept("5", "t5"), kept("4", "t4"), kept("3", "t3"), kept("2", "t2"), kept("9"))
-    gone = past(Place(None, all_kept, ("half",), None), all_kept[0].id)
+    gone = past(all_kept, ("half",), all_kept[0].id)
     assert gone == (kept("2").id, kept("9").id, "half")
 
 
 def test_after_a_rollback_the_serving_one_stays_whatever_its_age() -> None:
     all_kept = (kept("5", "t5"), kept("4", "t4"), kept("3", "t3"), kept("2", "t2"))
-    assert past(Place(None, all_kept, (), None), all_kept[3].id) == (all_kept[2].id,)
+    assert past(all_kept, (), all_kept[3].id) == (all_kept[2].id,)
 
 
 def test_a_release_goes_with_its_sockets_and_nothing_else(layout: Layout) -> None:
