@@ -30,8 +30,8 @@ from crm.recipe import (
 )
 
 PHP = {
-    "16.0.3": Php(((7, 1), (8, 3)), ("curl", "gd", "intl", "mbstring", "mysqli", "xml", "zip")),
-    "22.0.4": Php(((7, 1), (8, 5)), ("curl", "gd", "intl", "mbstring", "mysqli", "xml", "zip")),
+    "16.0.3": Php(((8, 0), (8, 3)), ("curl", "gd", "intl", "mbstring", "mysqli", "xml", "zip")),
+    "22.0.4": Php(((8, 0), (8, 5)), ("curl", "gd", "intl", "mbstring", "mysqli", "xml", "zip")),
 }
 VERSIONS = tuple(PHP)
 ADMIN_PASSWORD = Secret("admin-password")

@@ -68,7 +68,7 @@ def recipe(sha256: str, notes: str = "") -> Recipe:
         needs=(),
         memory_mb=256,
         databases=("mysql",),
-        artifacts={VERSION: Archive(URL, sha256, php=Php(((7, 4), (8, 3)), ("mysqli", "xml")))},
+        artifacts={VERSION: Archive(URL, sha256, php=Php(((8, 0), (8, 3)), ("mysqli", "xml")))},
         files=(
             File("site.ini", (Slotted(_SITE_INI + notes),)),
             File("database-password", (DATABASE_PASSWORD,)),
