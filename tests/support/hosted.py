@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import http.cookiejar
 import re
+import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,19 +17,25 @@ from dataclasses import dataclass, field, replace
 from crm.driver import Progress
 from crm.plan import Plan, Want
 from crm.recipe import Recipe
+from crm.release import artifact_digest, lock_of
 from crmhost import deploy
 from crmhost.deploy import Destroy, Outcome
 from crmhost.public import check
 from crmhost.sequence import Means
+from playbooks.kinds.venv import MARKER, VenvWanted
 from playbooks.webhost.driver import WebHostDriver
 from playbooks.webhost.layout import Layout, Serves
 from playbooks.webhost.work import Patience
 from tests.support.sharedhost import HOME, SharedHost
-from tests.support.smallapp.recipe import RECIPE
+from tests.support.smallapp.recipe import RECIPE, VERSIONS
 from tests.support.wants import SECRETS, small_want
 
-PATIENT = Patience(candidate=6.0, serving=30.0)
+PATIENT = Patience(candidate=15.0, serving=40.0)
 """Passenger looks at restart.txt every ten seconds."""
+
+
+EMPTY = [".bash_logout", ".bashrc", ".profile", ".ssh", "public_html"]
+"""What the account has before its first contract, and after its last."""
 
 
 @dataclass
@@ -42,6 +50,7 @@ class Hosted:
     version: str = "1.0"
     secrets: Mapping[str, str] = field(default_factory=lambda: SECRETS)
     slots: Mapping[str, str] = field(default_factory=dict)
+    patience: Patience = PATIENT
 
     @property
     def layout(self) -> Layout:
@@ -66,7 +75,7 @@ class Hosted:
                 serves=self.serves,
                 who="test@here",
                 progress=progress,
-                patience=PATIENT,
+                patience=self.patience,
             )
 
     def plan(self, version: str = "", **slots: str) -> Plan:
@@ -96,6 +105,10 @@ class Hosted:
         with self.driver() as driver:
             return deploy.destroy(driver, self.want(), Destroy(keep_data, backup=False), means())
 
+    def left(self) -> list[str]:
+        """Return what lies in the account and its document root, and what of crmhost's is in its crontab."""
+        return sorted(self.host.run("ls -A; ls -A public_html; crontab -l 2>&1 | grep crmhost || true").split())
+
     def get(self, path: str = "/ready") -> str:
         """Return `STATUS BODY` of a page as the customer gets it."""
         with closing(http.client.HTTPConnection(self.host.address, 80, timeout=60)) as connection:
@@ -121,3 +134,51 @@ class Hosted:
 def means(progress: Progress = lambda _: None) -> Means:
     """Return the sequence's means; the public URL is asked for a shorter time than people would."""
     return Means(progress, lambda want: check(want, patience=5.0))
+
+
+@dataclass
+class Visitor:
+    """Somebody who asks for a page again and again: what came when, by the monotonic clock."""
+
+    ask: Callable[[], str]
+    answers: list[tuple[float, str]] = field(default_factory=list)
+
+    @contextmanager
+    def visiting(self) -> Iterator[Visitor]:
+        """Ask in a thread of its own until the block ends."""
+        stop = threading.Event()
+
+        def visit() -> None:
+            while not stop.wait(0.02):
+                got = self.ask()
+                self.answers.append((time.monotonic(), got))
+
+        thread = threading.Thread(target=visit)
+        thread.start()
+        try:
+            yield self
+        finally:
+            stop.set()
+            thread.join()
+
+    def mixed(self, old: str, new: str) -> float:
+        """Return for how many seconds both were answered; 0 where the last old answer came before the first new one."""
+        last = max(at for at, got in self.answers if old in got)
+        first = min(at for at, got in self.answers if new in got)
+        return max(0.0, last - first)
+
+    def wrong(self) -> list[str]:
+        """Return the answers that were not 200."""
+        return [got for _, got in self.answers if not got.startswith("200 ")]
+
+
+def lend_environments(host: SharedHost) -> None:
+    """Put the small application's environments on the account, as if another contract had needed them already."""
+    folder = f"{HOME}/.crmhost/artifacts"
+    lines = ["umask 077", f"mkdir -p {folder}"]
+    for version in VERSIONS:
+        lock = lock_of(RECIPE, version, "sqlite")
+        place = f"{folder}/{artifact_digest(lock)}"
+        wanted = VenvWanted(lock.lock, lock.python, lock.build).digest
+        lines += [f"python3 -m venv --without-pip {place}", f"echo {wanted} 3.11.2 >{place}/{MARKER}"]
+    host.run("\n".join(lines))

@@ -24,7 +24,7 @@ from playbooks.host import Host
 from tests.support.engine import RealEngine, start
 from tests.support.exclusive import exclusively
 from tests.support.images import built, debian
-from tests.support.lanhost import OWNER, owner, sweep
+from tests.support.lannet import OWNER, owner, sweep
 from tests.support.sshd import make_key
 from tests.support.until import until
 
@@ -97,7 +97,7 @@ def serving(client: DockerClient, image: str, folder: Path, name: str) -> Iterat
     try:
         container.put_archive("/", _keys(folder))
         container.start()
-        until(lambda: _ready(container), "the shared host is up", 60)
+        until(lambda: _ready(container), "the shared host is up", 180)
         address = _address(container)
         public = " ".join((folder / "host.pub").read_text().split()[:2])
         known = folder / "known_hosts"

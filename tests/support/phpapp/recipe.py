@@ -81,10 +81,10 @@ RECIPE = Recipe(
     secrets=("admin-password",),
     steps=(
         Step("tables", "initialise", (_php("tables"),), Recorded(), ok=r"made \d tables", again="restore",
-             summary="create the tables", timeout=30),
+             summary="create the tables", timeout=180),
         Step("admin", "admin", (_php("admin", (Slotted("{admin}\n"), ADMIN_PASSWORD)),),
              Ask(Sql("SELECT count(*) FROM account"), "^1$"), ok="administrator ready", again="safe",
-             summary="the customer's administrator", timeout=30),
+             summary="the customer's administrator", timeout=180),
     ),
     processes=(),
     jobs=(Job("beat", _php("beat")),),
