@@ -6,18 +6,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from crm.driver import Progress, Status
-from crm.errors import HostError, Refused
+from crm.errors import LockHeld, Refused
 from crm.plan import Plan, Release, Want
 from crm.recipe import Recipe
 from playbooks.host import Host
-from playbooks.sftponly.installer import Installer, sweep
-from playbooks.sftponly.lock import Lease, hold
+from playbooks.sftponly.changes import plan_of
+from playbooks.sftponly.installer import Installer, Silent, sweep
+from playbooks.sftponly.lock import Lease, hold, holder
 from playbooks.sftponly.place import look, web_folders
+from playbooks.sftponly.root import torn
 from playbooks.sftponly.sftp import Files
 from playbooks.sftponly.status import status_of
 from playbooks.sftponly.steps import LOG, refusal
-from playbooks.sftponly.survey import plan_of, survey
-from playbooks.sftponly.work import Ground, SftpWork, Spot, torn
+from playbooks.sftponly.survey import survey
+from playbooks.sftponly.work import Ground, SftpWork, Spot
 from playbooks.terminal import safe_line
 
 _DENY = b"""\
@@ -137,11 +139,13 @@ class SftpDriver:
         try:
             sweep(files, web_folders(files, layout), dead_at=installer.now())
             yield installer
-        except HostError:
-            if torn(files, layout):
-                raise HostError(
-                    f"{layout.contract}: the site was switched in the moment it was asked", "Run the command again."
-                ) from None
-            raise
+        except Silent:
+            at_work = holder(files, layout, installer.now())
+            if at_work is None:
+                raise
+            raise LockHeld(
+                f"{layout.contract} is being changed on the host by {at_work}, so it could not be asked",
+                "Run the command again when that is done.",
+            ) from None
         finally:
             installer.leave()

@@ -16,16 +16,18 @@ from crm.plan import Event, Plan, Release, Want
 from crm.recipe import Ask, Step
 from crm.steps import key, ordered, unfinished
 from playbooks.sftponly.ask import Asker
+from playbooks.sftponly.changes import plan_of
 from playbooks.sftponly.installer import Installer, sweep
-from playbooks.sftponly.layout import ACCOUNT, STAGE, Layout, relative
+from playbooks.sftponly.layout import STAGE, Layout, relative
 from playbooks.sftponly.lock import Held
 from playbooks.sftponly.place import Place, look, web_folders
 from playbooks.sftponly.release import Kept, Server, release_of, values
 from playbooks.sftponly.remove import Remover, past
+from playbooks.sftponly.root import check_hidden, recover, serve
 from playbooks.sftponly.sftp import Files
 from playbooks.sftponly.stage import Stager
 from playbooks.sftponly.steps import LOG, PHASES, Request, database, masked, way_of
-from playbooks.sftponly.survey import Survey, configuration, plan_of, survey
+from playbooks.sftponly.survey import Survey, configuration, survey
 from playbooks.sftponly.web import Site
 
 ACCEPTED_GAP = 1.0
@@ -98,7 +100,7 @@ class SftpWork:
         """Bring the tree, the configuration and an empty database to the host, beside what serves."""
         seen = self._known(want)
         self._held.confirm()
-        self._hidden()
+        check_hidden(self._files, self._spot.site, self._layout)
         kept = seen.place.find(seen.release.id)
         tree = kept.manifest.tree if kept is not None else self._stager.tree(want, seen.place, seen.release)
         if seen.drift:
@@ -162,7 +164,7 @@ class SftpWork:
         self._held.confirm()
         self.record(Event("switch", release.id, "begin", f"from {place.serving}"))
         gap = self._files.link(f"releases/{release.id}", self._layout.current)
-        gap += self._serve(place, self._layout.served(want.recipe.web_root))
+        gap += serve(self._files, self._layout, place, self._layout.served(want.recipe.web_root))
         if gap:
             self._say("gap", "note", f"the site had no release for {gap * 1000:.0f} ms")
         if gap > ACCEPTED_GAP:
@@ -213,7 +215,7 @@ class SftpWork:
         """Mend a kept release's tree, and write its configuration anew where the contract still says it."""
         self._brought = release
         self._held.confirm()
-        self._hidden()
+        check_hidden(self._files, self._spot.site, self._layout)
         kept = look(self._files, self._layout).find(release.id)
         if kept is None:
             raise Refused(f"{release.id} is not on the host any more", "Deploy its version instead.")
@@ -276,31 +278,6 @@ class SftpWork:
         for path in stages:
             self._files.drop(path)
 
-    def _serve(self, place: Place, served: str) -> float:
-        """Let the document root lead to what serves; what the host had made there is kept."""
-        root = self._layout.document_root
-        if place.root.link is not None:
-            return self._files.link(served, root)
-        begun = time.monotonic()
-        self._files.rename(root, self._layout.found)
-        self._files.link(served, root)
-        return time.monotonic() - begun
-
-    def _hidden(self) -> None:
-        """Prove that the site does not hand out what lies beside its document root; raises Refused."""
-        text = secrets.token_hex(16)
-        self._files.write(self._layout.below("canary"), text.encode(), 0o644)
-        try:
-            above = self._spot.site.above()
-            if text in above.get(f"/{ACCOUNT}/{self._layout.contract}/canary").text:
-                raise Refused(
-                    f"{above.url}/{ACCOUNT}/ hands out what crmhost keeps in {self._layout.root}: configuration,"
-                    " uploads and the journal would be public",
-                    "Let the document root be a folder whose parent no site serves; nothing was sent.",
-                )
-        finally:
-            self._files.drop(self._layout.below("canary"))
-
     def _mark(self, want: Want, release: Release, name: str, state: str) -> None:
         schema = [release.recipe, release.version, release.schema]
         db = database(self._spot.server, want.contract)
@@ -314,22 +291,6 @@ class SftpWork:
         event = Event(self._phase, subject, state, detail)  # type: ignore[arg-type] # its callers give the Literal
         self.record(event)
         self._ground.progress(event)
-
-
-def recover(files: Files, layout: Layout) -> None:
-    """Finish or take back the renames of a switch that was killed between two of them."""
-    files.mend(layout.current)
-    if files.mend(layout.document_root) or files.entry(layout.document_root) is not None:
-        return
-    if files.entry(layout.found) is not None:
-        files.rename(layout.found, layout.document_root)
-
-
-def torn(files: Files, layout: Layout) -> bool:
-    """Tell whether a switch was killed between two renames, so that the site has no document root."""
-    if files.entry(layout.root) is None:
-        return False
-    return files.entry(layout.document_root) is None or files.torn(layout.current)
 
 
 def _same_schema(place: Place, failed: Release) -> Kept | None:

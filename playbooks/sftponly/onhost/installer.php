@@ -1,6 +1,9 @@
 <?php
 // crmhost puts this file here for some minutes: whoever has its token can let it unpack, compare and ask the database.
 // Without the token it does nothing, and says nothing. It may be deleted at any time.
+// A name space of its own: a CRM's file that it runs may call its functions whatever it likes.
+
+namespace crmhost;
 
 const TOKEN_SHA256 = '@TOKEN_SHA256@';
 const UNTIL = @UNTIL@;
@@ -13,7 +16,7 @@ const CHUNK = 1048576;
 error_reporting(E_ALL);
 set_error_handler(function ($level, $text) {
     if (error_reporting() & $level) {
-        throw new RuntimeException($text);
+        throw new \RuntimeException($text);
     }
     return true;
 });
@@ -24,7 +27,7 @@ function silence($status)
     exit;
 }
 
-class No extends Exception
+class No extends \Exception
 {
 }
 
@@ -441,25 +444,25 @@ function gone($path, $slice)
 function database($given)
 {
     $at = 'mysql:host=' . $given['host'] . ';port=' . $given['port'] . ';dbname=' . $given['name'];
-    return new PDO($at . ';charset=utf8mb4', $given['user'], $given['password'], [
-        PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION,
-        PDO::ATTR_TIMEOUT => 10,
+    return new \PDO($at . ';charset=utf8mb4', $given['user'], $given['password'], [
+        \PDO::ATTR_ERRMODE => \PDO::ERRMODE_EXCEPTION,
+        \PDO::ATTR_TIMEOUT => 10,
     ]);
 }
 
 function records($given)
 {
     $db = database($given['database']);
-    $tables = $db->query('show tables')->fetchAll(PDO::FETCH_COLUMN);
-    $answer = ['steps' => new stdClass(), 'schema' => null, 'error' => null];
+    $tables = $db->query('show tables')->fetchAll(\PDO::FETCH_COLUMN);
+    $answer = ['steps' => new \stdClass(), 'schema' => null, 'error' => null];
     $answer['others'] = count(array_diff($tables, ['crmhost_steps', 'crmhost_schema']));
     if (in_array('crmhost_steps', $tables, true)) {
-        foreach ($db->query('select name, state, made_by, at from crmhost_steps')->fetchAll(PDO::FETCH_NUM) as $row) {
+        foreach ($db->query('select name, state, made_by, at from crmhost_steps')->fetchAll(\PDO::FETCH_NUM) as $row) {
             $answer['steps']->{$row[0]} = [$row[1], $row[2], $row[3]];
         }
     }
     if (in_array('crmhost_schema', $tables, true)) {
-        $row = $db->query('select recipe, version, needs from crmhost_schema')->fetch(PDO::FETCH_NUM);
+        $row = $db->query('select recipe, version, needs from crmhost_schema')->fetch(\PDO::FETCH_NUM);
         $answer['schema'] = $row === false ? null : $row;
     }
     return $answer;
@@ -496,7 +499,7 @@ function forget($given)
 
 function value($given)
 {
-    $row = database($given['database'])->query($given['query'])->fetch(PDO::FETCH_NUM);
+    $row = database($given['database'])->query($given['query'])->fetch(\PDO::FETCH_NUM);
     return ['value' => $row === false ? '' : substr((string) $row[0], 0, 65536)];
 }
 
@@ -505,7 +508,7 @@ function clear($given)
 {
     $db = database($given['database']);
     $db->exec('set foreign_key_checks = 0');
-    foreach ($db->query('show full tables')->fetchAll(PDO::FETCH_NUM) as $row) {
+    foreach ($db->query('show full tables')->fetchAll(\PDO::FETCH_NUM) as $row) {
         $what = $row[1] === 'VIEW' ? 'view' : 'table';
         $db->exec('drop ' . $what . ' if exists `' . str_replace('`', '``', $row[0]) . '`');
     }
@@ -532,7 +535,7 @@ if ($script !== '') {
         if (!is_file($script)) {
             throw new No('no such file');
         }
-    } catch (Throwable $no) {
+    } catch (\Throwable $no) {
         http_response_code(400);
         exit('crmhost: ' . $no->getMessage());
     }
@@ -554,12 +557,12 @@ try {
     if (!in_array($verb, MAY === 'work' ? array_merge($asks, $works) : $asks, true)) {
         throw new No('this installer may not do that');
     }
-    $answer = ['ok' => true] + $verb($order);
+    $answer = ['ok' => true] + (__NAMESPACE__ . '\\' . $verb)($order);
 } catch (No $no) {
     $answer = ['ok' => false, 'why' => $no->getMessage()];
-} catch (PDOException $no) {
+} catch (\PDOException $no) {
     $answer = ['ok' => false, 'why' => 'the database said: ' . $no->getMessage()];
-} catch (Throwable $no) {
+} catch (\Throwable $no) {
     $answer = ['ok' => false, 'why' => get_class($no) . ': ' . $no->getMessage()];
 }
 ob_end_clean();

@@ -35,14 +35,14 @@ TOKEN = "7" * 64
 
 
 @contextmanager
-def planted(host: SftpHost, until: int, may: str = "work") -> Iterator[str]:
-    """Put a page with a known token there, and give its path at the site."""
+def planted(host: SftpHost, until: int, may: str = "work") -> Iterator[tuple[str, Files]]:
+    """Put a page with a known token there, and give its path at the site and what lies there."""
     with host.reach() as reached:
         files = Files(reached)
         files.folder(LAYOUT.root)
         name = f"crmhost-{may}-{until:08x}-{'a' * 16}.php"
         files.write(f"{ROOT}/{name}", page(TOKEN, until, may, "../.crmhost/acme"), 0o644)  # type: ignore[arg-type] # the test's own words
-        yield f"/{name}"
+        yield f"/{name}", files
 
 
 def asked(host: SftpHost, address: str, token: str, **order: object) -> tuple[int, str]:
@@ -54,7 +54,7 @@ def asked(host: SftpHost, address: str, token: str, **order: object) -> tuple[in
 def test_attacks(own_host: SftpHost) -> None:
     """Without its token it says nothing and does nothing; after its time it deletes itself, whoever calls."""
     own_host.run(f"install -d -o acme {HERE} {HERE}/data && touch {HERE}/data/kept")
-    with planted(own_host, int(time.time()) + 600) as path:
+    with planted(own_host, int(time.time()) + 600) as (path, _):
         order = {"verb": "remove", "path": "data"}
         tokens = ("", "7" * 63, "8" * 64, "7" * 64 + "\n", hashlib.sha256(TOKEN.encode()).hexdigest())
         for token in tokens:
@@ -67,7 +67,7 @@ def test_attacks(own_host: SftpHost) -> None:
         assert _unencrypted(own_host, path) == 404
         assert asked(own_host, path, TOKEN, verb="digest", file="data/kept")[0] == 200
         assert own_host.run(f"ls {HERE}/data") == "kept\n"
-    with planted(own_host, int(time.time()) - 1) as path:
+    with planted(own_host, int(time.time()) - 1) as (path, _):
         assert asked(own_host, path, "8" * 64, **order) == (404, "")
         assert path.lstrip("/") not in own_host.web_root()
 
@@ -90,7 +90,7 @@ def _unencrypted(host: SftpHost, path: str) -> int:
 
 
 def test_a_page_that_may_only_ask(sftp_host: SftpHost) -> None:
-    with planted(sftp_host, int(time.time()) + 600, "ask") as path:
+    with planted(sftp_host, int(time.time()) + 600, "ask") as (path, _):
         for verb in ("remove", "unpack_tree", "mend", "mark", "forget", "clear", "system", "gone", "phpinfo", ""):
             assert "may not do that" in asked(sftp_host, path, TOKEN, verb=verb, path="data")[1]
         assert json.loads(asked(sftp_host, path, TOKEN, verb="bye")[1]) == {"ok": True, "gone": True}
@@ -102,7 +102,7 @@ def test_hostile_orders(sftp_host: SftpHost, way: str) -> None:
     """What a stolen token could ask for beside its own folder."""
     before = sftp_host.run("find / -xdev -newer /etc/hostname -name '*up*' 2>/dev/null | sort")
     sftp_host.run(f"install -d -o acme {HERE}; ln -s /tmp {HERE}/link; chown -h acme {HERE}/link")
-    with planted(sftp_host, int(time.time()) + 600) as path:
+    with planted(sftp_host, int(time.time()) + 600) as (path, files):
         if way == "paths":
             for hostile in ("../x", "/etc", "data/../..", "link", "link/x", ".", "..", "", "a//b", "-x", "a\n", "ä"):
                 for verb, key in (("remove", "path"), ("digest", "file")):
@@ -111,12 +111,12 @@ def test_hostile_orders(sftp_host: SftpHost, way: str) -> None:
                     assert answer["why"].startswith(("not a path of ours", "a link is in the way"))
         else:
             for hostile in HOSTILE:
-                said = _unpacked(sftp_host, path, hostile)
+                said = _unpacked(sftp_host, files, path, hostile)
                 assert said == {"ok": False, "why": "a name in the archive is not allowed"}, hostile
     assert sftp_host.run("find / -xdev -newer /etc/hostname -name '*up*' 2>/dev/null | sort") == before
 
 
-def _unpacked(host: SftpHost, path: str, name: str) -> Mapping[str, object]:
+def _unpacked(host: SftpHost, files: Files, path: str, name: str) -> Mapping[str, object]:
     sha256 = hashlib.sha256(b"x").hexdigest()
     text = f"{sha256} 1 {name}\n"
     head = {
@@ -128,10 +128,8 @@ def _unpacked(host: SftpHost, path: str, name: str) -> Mapping[str, object]:
     }
     pieces = [gzip.compress(json.dumps(head).encode()), gzip.compress(b"x")]
     pack = MAGIC + b"".join(len(piece).to_bytes(4, "big") + piece for piece in pieces)
-    with host.reach() as reached:
-        files = Files(reached)
-        files.folder(LAYOUT.below("packs"))
-        files.write(LAYOUT.below("packs/hostile"), pack)
+    files.folder(LAYOUT.below("packs"))
+    files.write(LAYOUT.below("packs/hostile"), pack)
     order = {"pack": "packs/hostile", "into": "releases/r/app", "list": "releases/r/list", "at": 0, "place": None}
     answer = json.loads(asked(host, path, TOKEN, verb="unpack_tree", **order)[1])
     assert isinstance(answer, dict)
@@ -141,11 +139,9 @@ def _unpacked(host: SftpHost, path: str, name: str) -> Mapping[str, object]:
 def test_left_over_pages_are_swept(sftp_host: SftpHost) -> None:
     now = int(time.time())
     with (
-        planted(sftp_host, now + 600, "ask") as live,
-        planted(sftp_host, now - 5, "ask") as dead,
-        sftp_host.reach() as reached,
+        planted(sftp_host, now + 600, "ask") as (live, files),
+        planted(sftp_host, now - 5, "ask") as (dead, _),
     ):
-        files = Files(reached)
         assert sweep(files, (ROOT,), dead_at=now) == (dead[1:],)
         assert live[1:] in sftp_host.web_root()
         assert sweep(files, (ROOT,)) == (live[1:],)
