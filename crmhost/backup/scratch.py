@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from crmhost.fleet import Fleet
     from crmhost.target import Target, Wish
 
-SUFFIX = "_scratch"
-"""No contract's name has such a character, so a copy is never taken for a customer, in this fleet or another one."""
+SUFFIX = "_try"
+"""No contract's name has such a character, so a copy is never taken for a customer, in this fleet or another one.
+
+It is short, since it is part of the paths of a copy's sockets, of which a kernel allows no long ones.
+"""
 
 
 @dataclass(frozen=True, slots=True)

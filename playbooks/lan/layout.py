@@ -21,7 +21,7 @@ SOCKETS = "/var/run/postgresql"
 """Where Debian's PostgreSQL has its sockets."""
 USER_BYTES = 31
 """The longest name of an account that Debian's tools make."""
-_CONTRACT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:_scratch)?")
+_CONTRACT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:_try)?")
 """The last part is that of a copy which proves a backup; no contract can be called so."""
 
 
