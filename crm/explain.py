@@ -10,7 +10,9 @@ from crm.recipe import (
     Ask,
     Exec,
     Http,
+    Job,
     Phase,
+    Php,
     PipLock,
     Recipe,
     Recorded,
@@ -52,7 +54,7 @@ def _facts(recipe: Recipe) -> tuple[Row, ...]:
         ("limits", _limits(recipe)),
         ("redis", "one of its own, where the target gives it" if recipe.redis else "none"),
         ("document root", _document_root(recipe)),
-        ("writable paths", _joined(f"{{data}}/{folder}" for folder in recipe.folders)),
+        ("writable paths", _joined(_writable(recipe, folder) for folder in recipe.folders)),
         ("secrets", _joined(recipe.secrets)),
     )
 
@@ -65,7 +67,7 @@ def _deploying(recipe: Recipe) -> tuple[Row, ...]:
         *_steps(recipe, "admin"),
         ("default accounts", f"refused: {_joined(name for name, _ in recipe.login.default_accounts)}"),
         ("processes", _joined(f"{process.name}: {_program(process.run)}" for process in recipe.processes)),
-        ("jobs", _joined(f"{job.name}: every {job.every} min {_program(job.run)}" for job in recipe.jobs)),
+        ("jobs", _joined(_job(job) for job in recipe.jobs)),
         ("is it alive", _ask(recipe.live)),
         ("does it reach its database", _ask(recipe.ready)),
         ("active users", f"{_ask(recipe.users)}; own limit: {recipe.user_limit or 'none'}"),
@@ -95,6 +97,9 @@ def _runtime(artifact: Artifact) -> str:
     match artifact:
         case PipLock(python=(oldest, too_new)):
             return f"Python ≥ {oldest[0]}.{oldest[1]}, < {too_new[0]}.{too_new[1]}"
+        case Archive(php=Php(versions=(oldest, too_new), extensions=extensions)):
+            needed = f"PHP ≥ {oldest[0]}.{oldest[1]}, < {too_new[0]}.{too_new[1]}"
+            return f"{needed} with {', '.join(extensions)}" if extensions else needed
         case Archive():
             return "that of the archive's code"
 
@@ -104,6 +109,8 @@ def _source(artifact: Artifact) -> str:
         case PipLock(lock=lock, drivers=drivers):
             more = "".join(f", {_packages(extra)} more for {database}" for database, extra in sorted(drivers.items()))
             return f"virtual environment of {_packages(lock)} packages pinned by hash{more}"
+        case Archive(url=url, sha256=""):
+            return f"{url}, whose SHA-256 the fleet has to say"
         case Archive(url=url, sha256=sha256):
             return f"{url} with SHA-256 {sha256}"
 
@@ -117,9 +124,21 @@ def _limits(recipe: Recipe) -> str:
     return "; ".join((*processes, *(f"{job.name}: {job.memory_mb} MB" for job in recipe.jobs)))
 
 
+def _writable(recipe: Recipe, folder: str) -> str:
+    linked = [f"{{app}}/{path}" for path, kept in recipe.kept.items() if kept == folder]
+    return f"{{data}}/{folder}" + (f" (at {_joined(linked)})" if linked else "")
+
+
 def _document_root(recipe: Recipe) -> str:
+    if all(process.name != "web" for process in recipe.processes):
+        return f"{{app}}/{recipe.web_root}".rstrip("/") + ", which the host's own PHP serves"
     used = any(file.path.startswith("public/") for file in recipe.files)
     return "{public}" if used else "none: the web process serves everything"
+
+
+def _job(job: Job) -> str:
+    by_url = f", or by URL {_way(job.by_url.how)}" if job.by_url is not None else ""
+    return f"{job.name}: every {job.every} min {_program(job.run)}{by_url}"
 
 
 def _steps(recipe: Recipe, phase: Phase) -> tuple[Row, ...]:
