@@ -115,6 +115,7 @@ RECIPE = Recipe(
             ok=r"[1-9]\d\d tables, 0 missing, [1-9]\d\d countries",
             again="safe",
             summary="create the tables and Dolibarr's first data",
+            timeout=1800,  # a slow disk syncs it for each of its 276 tables
         ),
         *(_upgrade(major) for major in STEPS),
         Step(
