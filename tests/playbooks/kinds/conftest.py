@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
@@ -25,7 +26,7 @@ def server(
 ) -> Iterator[LanHost]:
     """Return a server with PostgreSQL, Redis and nginx, which the tests of a module spoil and mend in turn."""
     folder = tmp_path_factory.mktemp("server")
-    name = f"lan-kinds-{request.module.__name__.rpartition('.')[2].replace('_', '-')}"
+    name = f"lan-{secrets.token_hex(3)}-crmhost-{request.module.__name__.rpartition('.')[2].replace('_', '-')}"
     with closing(engine.client()) as client, serving(client, lan_images.stocked, folder, name, lan_network, {}) as host:
         yield host
 
