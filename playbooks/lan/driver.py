@@ -22,8 +22,9 @@ from playbooks.lan.layout import Layout, job
 from playbooks.lan.release import DATABASE
 from playbooks.lan.server import Setup
 from playbooks.lan.sites import Address
-from playbooks.lan.survey import look, plan_of, survey
+from playbooks.lan.survey import look, notes_of, survey
 from playbooks.manifest import Manifest
+from playbooks.planned import plan_of
 from playbooks.programs import program
 from playbooks.shell import sh
 from playbooks.terminal import safe_line
@@ -64,7 +65,8 @@ class LanDriver:
 
     def plan(self, want: Want) -> Plan:
         """Ask the server about every resource, change nothing, and return what differs."""
-        return plan_of(survey(self._host, self._layout, want, self._setup, self._salt))
+        seen = survey(self._host, self._layout, want, self._setup, self._salt)
+        return plan_of(seen, notes_of(seen))
 
     @contextmanager
     def lock(self, doing: str) -> Iterator[LanWork]:

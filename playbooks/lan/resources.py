@@ -26,6 +26,7 @@ from playbooks.lan.release import DATABASE, NO_PASSWORD
 from playbooks.lan.server import Setup, file, folder, postgresql, server
 from playbooks.lan.sites import Certificate
 from playbooks.manifest import Manifest, Runs, Timed, encode
+from playbooks.planned import Staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,6 @@ class Site:
 
     url: str
     certificate: Certificate | None
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """What a release needs before it is tried, in order.
-
-    read: ids of what its processes read when they start; secrets: by resource id, the names of those in a file.
-    """
-
-    resources: tuple[Resource, ...]
-    read: frozenset[str]
-    secrets: Mapping[str, tuple[str, ...]]
 
 
 def manifest_of(want: Want, release: Release, artifact: str, known: Mapping[str, str]) -> Manifest:

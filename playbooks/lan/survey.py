@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from crm import crossing as crossings
-from crm.due import FIRST, check_schema, due
 from crm.errors import HostError
-from crm.plan import Change, Crossing, Plan, Release, Want
+from crm.plan import Crossing, Release, Want
 from crm.release import artifact_digest, digest, template_key
 from crm.sql import script
-from crm.steps import Due, Records, key, known_by_record, ordered, without_release
+from crm.steps import Due, Records, key, ordered, without_release
 from playbooks.asking import Manner
-from playbooks.converge import changes
 from playbooks.host import Host
-from playbooks.kept import maker
 from playbooks.kind import Resource
 from playbooks.lan import resources as made
 from playbooks.lan.asuser import before, psql
 from playbooks.lan.facts import Place, PlaceKind, RecordKind, RecordSeen, RecordWanted
 from playbooks.lan.layout import Layout
 from playbooks.lan.release import lock_of, release_of
-from playbooks.lan.resources import Site, Staged
+from playbooks.lan.resources import Site
 from playbooks.lan.server import Setup
 from playbooks.lan.slots import free_port, values
 from playbooks.manifest import Manifest
 from playbooks.mover.memory import Memory, MemoryKind, Places
 from playbooks.observe import observe
+from playbooks.planned import Staged, due_of
 
 PORT = "5432"
 """PostgreSQL's port where none is installed yet: Debian gives it to the first cluster."""
@@ -48,7 +46,6 @@ class Survey:
     known: Mapping[str, str]
     staged: Staged
     serving: tuple[Resource, ...]
-    drained: tuple[Resource, ...]
     place: Place
     records: Records
     due: Due
@@ -73,11 +70,6 @@ class Survey:
         kept = self.place.find(self.release.id)
         return self.serves and kept is not None and bool(kept.proven)
 
-    @property
-    def everything(self) -> tuple[Resource, ...]:
-        """Return all resources, in the order in which they are made right."""
-        return (*self.staged.resources, *self.serving, *self.drained)
-
 
 def survey(host: Host, layout: Layout, want: Want, setup: Setup, salt: str) -> Survey:
     """Ask the server about every resource of the contract, in two round trips; changes nothing.
@@ -93,13 +85,13 @@ def survey(host: Host, layout: Layout, want: Want, setup: Setup, salt: str) -> S
     manifest = made.manifest_of(want, release, artifact, known)
     staged = made.staged(made.Ground(layout, place, setup, salt), want, manifest, known, lock)
     site = Site(want.slots["url"], setup.certificate)
-    serving = made.serving(layout, manifest, place, site, closed=memory.closed)
-    drained = made.drained(layout, manifest, place)
+    taking_over = made.serving(layout, manifest, place, site, closed=memory.closed)
+    serving = (*taking_over, *made.drained(layout, manifest, place))
     crossings.check(want.contract, release, memory.crossing, None)
     template = template_name(want, artifact, place)
     wanted = RecordWanted(layout, known["dbport"], layout.template(template))
     record = Resource(RecordKind(), layout.contract, wanted)
-    seen = observe(host, [*staged.resources, *serving, *drained, record], timeout=60.0).seen
+    seen = observe(host, [*staged.resources, *serving, record], timeout=60.0).seen
     found: RecordSeen = seen[record.id]
     derived = _begun(want, release, found)
     records = derived if place.find(release.id) is not None else without_release(derived, release.id)
@@ -110,7 +102,6 @@ def survey(host: Host, layout: Layout, want: Want, setup: Setup, salt: str) -> S
         known=known,
         staged=staged,
         serving=serving,
-        drained=drained,
         place=place,
         records=records,
         due=due_of(want, release, records, memory.crossing),
@@ -119,17 +110,6 @@ def survey(host: Host, layout: Layout, want: Want, setup: Setup, salt: str) -> S
         template=(template, found.template),
         memory=memory,
     )
-
-
-def due_of(want: Want, release: Release, records: Records, crossing: Crossing | None = None) -> Due:
-    """Return what is to be run before the release may start; nothing is known of it before a backup is put back.
-
-    Raises Refused for a database that the release cannot come to run on.
-    """
-    if crossings.going_back(crossing, release):
-        return Due(())
-    check_schema(want.contract, want.recipe, release, records)
-    return due(want.recipe, records, release)
 
 
 def recorded(host: Host, layout: Layout, port: str) -> Records:
@@ -194,54 +174,6 @@ def template_name(want: Want, artifact: str, place: Place) -> str:
     return f"{template_key(want, artifact)}-{digest(cluster[0] if cluster else '')[:8]}"
 
 
-def plan_of(survey: Survey) -> Plan:
-    """Return what differs, in the order in which it would be made right. Pure.
-
-    Raises Refused for what a deploy must not touch.
-    """
-    want, release, crossing = survey.want, survey.release, survey.crossing
-    crossings.check(want.contract, release, crossing, survey.due)
-    unfinished = tuple(crossings.unfinished_change(crossing, release))
-    if crossings.going_back(crossing, release):
-        return _plan(survey, unfinished)
-    old = maker(survey.place.kept, survey.place.serving, survey.records)
-    upgrade = crossings.upgrade_of(want, release, survey.records, crossing, old)
-    differing = {change.resource: change for change in changes(survey.everything, survey.seen)}
-    ground = [differing[resource.id] for resource in survey.staged.resources if resource.id in differing]
-    service = [differing[one.id] for one in (*survey.serving, *survey.drained) if one.id in differing]
-    found = (
-        *(_ground(change, survey) for change in ground),
-        *unfinished,
-        *crossings.schema_changes(want.contract, survey.due, upgrade, crossing),
-        *_steps(survey, later=bool(ground)),
-        *service,
-        *_gate(survey, later=bool(ground or service or survey.due.steps)),
-    )
-    return replace(_plan(survey, found), upgrade=upgrade)
-
-
-def _plan(survey: Survey, found: tuple[Change, ...]) -> Plan:
-    return Plan(
-        contract=survey.want.contract,
-        release=survey.release,
-        serving=survey.place.serving,
-        resources=len(survey.everything) + len(ordered(survey.want.recipe, FIRST)) + 1,
-        changes=found,
-        notes=_notes(survey),
-        unfinished=crossings.unfinished(survey.crossing),
-    )
-
-
-def restarts(survey: Survey, change: Change) -> bool:
-    """Tell whether what serves must restart because of a change on the ground: it reads this only when it starts."""
-    return survey.serves and change.resource in survey.staged.read
-
-
-def changed_ground(survey: Survey) -> Sequence[Change]:
-    """Return the changes of the release that serves which make it restart."""
-    return [change for change in changes(survey.staged.resources, survey.seen) if restarts(survey, change)]
-
-
 def _begun(want: Want, release: Release, found: RecordSeen) -> Records:
     """Return the records: of an empty database with a template, those with which it would begin."""
     records = found.records or Records({})
@@ -252,35 +184,8 @@ def _begun(want: Want, release: Release, found: RecordSeen) -> Records:
     return Records({key(step, release): "finished" for step in steps}, made_by, template=True)
 
 
-def _ground(change: Change, survey: Survey) -> Change:
-    names = survey.staged.secrets.get(change.resource)
-    if names:
-        change = replace(change, diff=(*change.diff, f"with the secrets: {', '.join(names)}"))
-    if change.resource.startswith("pgdatabase:") and change.action == "create" and survey.records.template:
-        change = replace(change, diff=("+ from the template of this version, initialised before",))
-    return replace(change, disrupts="restart") if restarts(survey, change) else change
-
-
-def _steps(survey: Survey, *, later: bool) -> tuple[Change, ...]:
-    return tuple(
-        Change(
-            f"step:{key(step, survey.release)}",
-            "run",
-            step.summary or f"phase {step.phase}",
-            later=later or not known_by_record(step),
-        )
-        for step in survey.due.steps
-    )
-
-
-def _gate(survey: Survey, *, later: bool) -> tuple[Change, ...]:
-    if survey.proven:
-        return ()
-    why = "it serves, and was never seen at its public URL" if survey.serves else "it was not proven yet"
-    return (Change(f"gate:{survey.release.id}", "run", why, later=later),)
-
-
-def _notes(survey: Survey) -> tuple[str, ...]:
+def notes_of(survey: Survey) -> tuple[str, ...]:
+    """Return what people should know of the host."""
     if any(one.kind.name == "firewall" and one.want is not None for one in survey.staged.resources):
         return ()
     return (

@@ -30,10 +30,11 @@ from playbooks.lan.release import release_of
 from playbooks.lan.resources import Site
 from playbooks.lan.server import FIREWALL, JOURNAL, Setup
 from playbooks.lan.slots import values
-from playbooks.lan.survey import Survey, changed_ground, due_of, look, manner, plan_of, port_of, recorded, survey
+from playbooks.lan.survey import Survey, look, manner, notes_of, port_of, recorded, survey
 from playbooks.manifest import Manifest
 from playbooks.mover.memory import remember
 from playbooks.observe import observe
+from playbooks.planned import changed_ground, due_of, plan_of
 from playbooks.programs import program
 from playbooks.session import Session
 from playbooks.shell import Sh, lines, sh
@@ -96,7 +97,8 @@ class LanWork:
 
     def plan(self, want: Want) -> Plan:
         """Ask the server once more, now that nobody else can change it."""
-        return plan_of(self._look(want))
+        seen = self._look(want)
+        return plan_of(seen, notes_of(seen))
 
     def stage(self, want: Want, plan: Plan) -> None:  # noqa: ARG002 - the survey under the lock says more than the plan
         """Bring packages, account, folders, files, artifact and database to the server, beside what serves."""

@@ -18,6 +18,7 @@ from playbooks.attached import attached
 from playbooks.host import Host
 from playbooks.manifest import Manifest
 from playbooks.mover.memory import recall
+from playbooks.planned import plan_of
 from playbooks.shell import sh
 from playbooks.terminal import safe_line
 from playbooks.webhost import closed, front
@@ -25,7 +26,7 @@ from playbooks.webhost.facts import Place
 from playbooks.webhost.layout import Layout, Serves
 from playbooks.webhost.resources import command
 from playbooks.webhost.slots import python_of
-from playbooks.webhost.survey import look, plan_of, survey
+from playbooks.webhost.survey import look, notes_of, survey
 
 if TYPE_CHECKING:
     from playbooks.webhost.work import Patience, WebHostWork
@@ -60,7 +61,8 @@ class WebHostDriver:
 
     def plan(self, want: Want) -> Plan:
         """Ask the host about every resource, change nothing, and return what differs."""
-        return plan_of(survey(self._host, self._layout, want, self._document_root, self._salt))
+        seen = survey(self._host, self._layout, want, self._document_root, self._salt)
+        return plan_of(seen, notes_of(seen))
 
     @contextmanager
     def lock(self, doing: str) -> Iterator[WebHostWork]:

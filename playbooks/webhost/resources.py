@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from crm.plan import Release, Want
 from crm.recipe import DATABASE_PASSWORD, Artifact
@@ -18,6 +18,7 @@ from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.link import LinkKind, LinkWanted
 from playbooks.kinds.process import ProcessKind, ProcessWanted, rotate
 from playbooks.manifest import Manifest, Runs, Timed, encode
+from playbooks.planned import Staged
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost import front
 from playbooks.webhost.code import access_of, code
@@ -26,18 +27,6 @@ from playbooks.webhost.release import database_of
 
 KEEPER = "keep"
 """The name of the line that starts again what is down."""
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """What a release needs before it is tried, in order.
-
-    read: ids of what its processes read when they start; secrets: by resource id, the names of those in a file.
-    """
-
-    resources: tuple[Resource, ...]
-    read: frozenset[str]
-    secrets: Mapping[str, tuple[str, ...]]
 
 
 def manifest_of(layout: Layout, want: Want, release: Release, artifact: str, known: Mapping[str, str]) -> Manifest:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from crm import crossing as crossings
-from crm.due import FIRST, check_schema, due
 from crm.errors import HostError
-from crm.plan import Change, Crossing, Plan, Release, Want
+from crm.plan import Crossing, Release, Want
 from crm.release import artifact_digest, template_key
-from crm.steps import Due, Records, key, known_by_record, ordered, without_release
-from playbooks.converge import changes
+from crm.steps import Due, Records, without_release
 from playbooks.host import Host
-from playbooks.kept import maker
 from playbooks.kind import Resource
 from playbooks.kinds.cron import CronSeen
 from playbooks.manifest import Manifest
 from playbooks.mover.memory import Memory, MemoryKind
 from playbooks.observe import observe
+from playbooks.planned import Staged, due_of
 from playbooks.webhost import closed
 from playbooks.webhost import resources as made
 from playbooks.webhost.code import access_of
@@ -43,7 +41,7 @@ class Survey:
     release: Release
     manifest: Manifest
     known: Mapping[str, str]
-    staged: made.Staged
+    staged: Staged
     serving: tuple[Resource, ...]
     place: Place
     records: Records
@@ -117,17 +115,6 @@ def survey(host: Host, layout: Layout, want: Want, document_root: str | None, sa
     )
 
 
-def due_of(want: Want, release: Release, records: Records, crossing: Crossing | None = None) -> Due:
-    """Return what is to be run before the release may start; nothing is known of it before a backup is put back.
-
-    Raises Refused for a database that the release cannot come to run on.
-    """
-    if crossings.going_back(crossing, release):
-        return Due(())
-    check_schema(want.contract, want.recipe, release, records)
-    return due(want.recipe, records, release)
-
-
 def recorded(host: Host, layout: Layout, template: str = "") -> Records:
     """Return what the customer's database says, or the template that it would begin as while it is empty."""
     access = "" if layout.database == "sqlite" else json.dumps({"kind": "mysql", "access": layout.access})
@@ -147,84 +134,8 @@ def look(host: Host, layout: Layout) -> Place:
     return place
 
 
-def plan_of(survey: Survey) -> Plan:
-    """Return what differs, in the order in which it would be made right. Pure.
-
-    Raises Refused for what a deploy must not touch.
-    """
-    contract, release, crossing = survey.want.contract, survey.release, survey.crossing
-    crossings.check(contract, release, crossing, survey.due)
-    unfinished = tuple(crossings.unfinished_change(crossing, release))
-    if crossings.going_back(crossing, release):
-        return _plan(survey, unfinished)
-    old = maker(survey.place.kept, survey.place.serving, survey.records)
-    upgrade = crossings.upgrade_of(survey.want, release, survey.records, crossing, old)
-    everything = (*survey.staged.resources, *survey.serving)
-    differing = {change.resource: change for change in changes(everything, survey.seen)}
-    ground = [differing[resource.id] for resource in survey.staged.resources if resource.id in differing]
-    service = [differing[resource.id] for resource in survey.serving if resource.id in differing]
-    found = (
-        *(_ground(change, survey) for change in ground),
-        *unfinished,
-        *crossings.schema_changes(contract, survey.due, upgrade, crossing),
-        *_steps(survey, later=bool(ground)),
-        *service,
-        *_gate(survey, later=bool(ground or service or survey.due.steps)),
-    )
-    return replace(_plan(survey, found), upgrade=upgrade)
-
-
-def _plan(survey: Survey, changes: tuple[Change, ...]) -> Plan:
-    return Plan(
-        contract=survey.want.contract,
-        release=survey.release,
-        serving=survey.place.serving,
-        resources=len(survey.staged.resources) + len(survey.serving) + len(ordered(survey.want.recipe, FIRST)) + 1,
-        changes=changes,
-        notes=_notes(survey),
-        unfinished=crossings.unfinished(survey.crossing),
-    )
-
-
-def restarts(survey: Survey, change: Change) -> bool:
-    """Tell whether what serves must restart because of a change on the ground: it reads this only when it starts."""
-    return survey.serves and change.resource in survey.staged.read
-
-
-def changed_ground(survey: Survey) -> Sequence[Change]:
-    """Return the changes of the release that serves which make it restart."""
-    return [change for change in changes(survey.staged.resources, survey.seen) if restarts(survey, change)]
-
-
-def _ground(change: Change, survey: Survey) -> Change:
-    names = survey.staged.secrets.get(change.resource)
-    if names:
-        change = replace(change, diff=(*change.diff, f"with the secrets: {', '.join(names)}"))
-    if change.resource.startswith("database:") and change.action == "create" and survey.records.template:
-        change = replace(change, diff=("+ from the template of this version, initialised before",))
-    return replace(change, disrupts="restart") if restarts(survey, change) else change
-
-
-def _steps(survey: Survey, *, later: bool) -> tuple[Change, ...]:
-    return tuple(
-        Change(
-            f"step:{key(step, survey.release)}",
-            "run",
-            step.summary or f"phase {step.phase}",
-            later=later or not known_by_record(step),
-        )
-        for step in survey.due.steps
-    )
-
-
-def _gate(survey: Survey, *, later: bool) -> tuple[Change, ...]:
-    if survey.proven:
-        return ()
-    why = "it serves, and was never seen at its public URL" if survey.serves else "it was not proven yet"
-    return (Change(f"gate:{survey.release.id}", "run", why, later=later),)
-
-
-def _notes(survey: Survey) -> tuple[str, ...]:
+def notes_of(survey: Survey) -> tuple[str, ...]:
+    """Return what people should know of the host."""
     cron = [seen for seen in survey.seen.values() if isinstance(seen, CronSeen)]
     if all(seen.usable for seen in cron):
         return ()

@@ -32,6 +32,7 @@ from playbooks.kind import Resource
 from playbooks.manifest import Manifest
 from playbooks.mover.memory import remember
 from playbooks.observe import observe
+from playbooks.planned import changed_ground, due_of, plan_of
 from playbooks.programs import program
 from playbooks.session import Session
 from playbooks.shell import Sh, lines, sh
@@ -52,7 +53,7 @@ from playbooks.webhost.remove import (
     left_over,
 )
 from playbooks.webhost.slots import HOST_PYTHON, values
-from playbooks.webhost.survey import Survey, changed_ground, due_of, look, plan_of, recorded, survey
+from playbooks.webhost.survey import Survey, look, notes_of, recorded, survey
 
 STEPS_LOG = "steps"
 _LOG_LINES = 12
@@ -105,7 +106,8 @@ class WebHostWork:
 
     def plan(self, want: Want) -> Plan:
         """Ask the host once more, now that nobody else can change it."""
-        return plan_of(self._look(want))
+        seen = self._look(want)
+        return plan_of(seen, notes_of(seen))
 
     def stage(self, want: Want, plan: Plan) -> None:  # noqa: ARG002 - the survey under the lock says more than the plan
         """Bring folders, artifact, files and database to the host, beside what serves."""
