@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from crm.driver import Progress, Status
 from crm.errors import LockHeld, Refused
-from crm.plan import Plan, Release, Want
+from crm.plan import Event, Plan, Release, Want
 from crm.recipe import Recipe
 from playbooks.host import Host
 from playbooks.sftponly.changes import plan_of
@@ -130,11 +130,14 @@ class SftpDriver:
             "Try the backup where commands run.",
         )
 
+    def _note(self, said: str) -> None:
+        self._ground.progress(Event("plan", "php", "note", said))
+
     @contextmanager
     def _asking(self) -> Iterator[Installer]:
         """Give a page of PHP that may only ask; first remove those whose time is over."""
         files, layout = self._ground.files, self._layout
-        installer = Installer(files, self._spot.site, layout, "ask")
+        installer = Installer(files, self._spot.site, layout, "ask", self._note)
         look(files, layout)  # it says what is missing
         try:
             sweep(files, web_folders(files, layout), dead_at=installer.now())

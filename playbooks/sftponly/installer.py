@@ -30,6 +30,8 @@ LIFE = 900
 """Seconds that an installer works, by the web server's clock."""
 _MARGIN = 120  # seconds before its end at which another one is put there
 _ANSWER = 90.0  # seconds for one answer; the installer itself stops after a few and goes on when asked again
+REMEMBERS = 125.0
+"""Seconds for which a process of PHP remembers where a link led (`realpath_cache_ttl` is 120), and some more."""
 _HOME = re.compile(r"[./A-Za-z0-9_-]+")
 
 
@@ -70,13 +72,20 @@ class Installer:
     """
 
     def __init__(
-        self, files: Files, site: Site, layout: Layout, may: May, clock: Callable[[], float] = time.time
+        self,
+        files: Files,
+        site: Site,
+        layout: Layout,
+        may: May,
+        tell: Callable[[str], None] = lambda _: None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._files = files
         self._site = site
         self._layout = layout
         self._may: May = may
-        self._clock = clock
+        self._tell = tell
+        self._sleep = sleep
         self._ahead: float | None = None
         self._planted: Planted | None = None
 
@@ -84,7 +93,8 @@ class Installer:
         """Return the answer to one question; raises HostError with what PHP said when it cannot do it."""
         planted = self._there()
         order = base64.b64encode(json.dumps({"verb": verb, **given}).encode()).decode()
-        answer = self._site.post(f"/{planted.name}", {"token": planted.token, "do": order}, _ANSWER)
+        form = {"token": planted.token, "do": order}
+        answer = self._run(lambda: self._site.post(f"/{planted.name}", form, _ANSWER))
         return self._answer(answer, verb)
 
     def slices(self, verb: str, **given: str) -> Iterator[Mapping[str, Any]]:
@@ -103,7 +113,7 @@ class Installer:
             "X-Crmhost-Release": f"releases/{release}",
             "X-Crmhost-Script": script,
         }
-        return self._site.send(f"/{planted.name}", stdin, headers, timeout)
+        return self._run(lambda: self._site.send(f"/{planted.name}", stdin, headers, timeout))
 
     def leave(self) -> None:
         """Let it delete itself, and make sure over SFTP."""
@@ -116,8 +126,17 @@ class Installer:
         """Return the web server's time, in seconds since 1970; ours where it does not say."""
         if self._ahead is None:
             seen = self._site.get("/", 30.0)
-            self._ahead = 0.0 if seen.clock is None else seen.clock - self._clock()
-        return int(self._clock() + self._ahead)
+            self._ahead = 0.0 if seen.clock is None else seen.clock - time.time()
+        return int(time.time() + self._ahead)
+
+    def _run(self, send: Callable[[], Answer]) -> Answer:
+        """Send, and once more when PHP looked for the page where the document root led before, so that nothing ran."""
+        answer = send()
+        if answer.status == 500 and not answer.ours:
+            self._tell(f"PHP answers 500 before it runs a page: asked again in {REMEMBERS:.0f} s, when it looks anew")
+            self._sleep(REMEMBERS)
+            answer = send()
+        return answer
 
     def _there(self) -> Planted:
         now = self.now()

@@ -19,11 +19,15 @@ BODY = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the site said. status 0: nothing, and `text` says why. clock: its time in seconds since 1970, if it says."""
+    """What the site said. status 0: nothing, and `text` says why. clock: its time in seconds since 1970, if it says.
+
+    ours: a page of ours was run.
+    """
 
     status: int
     text: str
     clock: int | None = None
+    ours: bool = False
 
     def __str__(self) -> str:
         """Return `STATUS BODY`, as a recipe's questions have it."""
@@ -74,7 +78,7 @@ class Site:
             connection.request(method, f"{parts.path}{path}", body, {"User-Agent": "crmhost", **headers})
             response = connection.getresponse()
             text = response.read(BODY).decode("utf-8", "replace")
-            return Answer(response.status, text, _clock(response.headers.get("Date")))
+            return Answer(response.status, text, _clock(response.headers.get("Date")), "X-Crmhost" in response.headers)
         except (OSError, http.client.HTTPException) as error:
             return Answer(0, str(error) or type(error).__name__)
         finally:

@@ -63,7 +63,9 @@ class SftpWork:
         self._files = ground.files
         self._spot = ground.spot
         self._layout = ground.spot.layout
-        self._installer = Installer(ground.files, ground.spot.site, self._layout, "work")
+        self._installer = Installer(
+            ground.files, ground.spot.site, self._layout, "work", lambda said: self._say("php", "note", said)
+        )
         self._stager = Stager(
             ground.files, self._installer, self._layout, ground.spot.archives, self._say, held.confirm
         )

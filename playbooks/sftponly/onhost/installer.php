@@ -54,6 +54,7 @@ $token = isset($_POST['token']) && is_string($_POST['token']) ? $_POST['token'] 
 if (!hash_equals(TOKEN_SHA256, hash('sha256', $token))) {
     silence(404);
 }
+header('X-Crmhost: 1'); // an error without this came before this page was run
 if ($script === '' && (!isset($_POST['do']) || !is_string($_POST['do']))) {
     silence(404);
 }

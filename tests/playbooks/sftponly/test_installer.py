@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from crm.errors import HostError, Refused
-from playbooks.sftponly.installer import Installer, page, sweep
+from playbooks.sftponly.installer import REMEMBERS, Installer, page, sweep
 from playbooks.sftponly.layout import INSTALLER, Layout
 from playbooks.sftponly.pack import MAGIC, make
 from playbooks.sftponly.sftp import Files
@@ -27,6 +27,7 @@ from playbooks.sftponly.web import Site
 from tests.playbooks.sftponly.test_tree import HOSTILE
 from tests.support.memo.recipe import files_of, packed
 from tests.support.sftphost import ROOT, SERVER, SftpHost
+from tests.support.until import until
 
 pytestmark = pytest.mark.slow
 LAYOUT = Layout("acme", ROOT)
@@ -172,6 +173,32 @@ def test_slices(own_host: SftpHost, tmp_path: Path) -> None:
         assert own_host.run(f"ls {HERE}") == "packs\n"
         installer.leave()
         assert own_host.web_root() == ["index.html"]
+
+
+def test_php_that_remembers_where_the_document_root_led(own_host: SftpHost) -> None:
+    """The page is looked for in a tree that is gone: nothing ran, so it is asked again once PHP has forgotten."""
+    own_host.run(
+        "cd /etc/apache2/mods-available; sed -i -E 's/^(\\s*\\w+(Servers|Workers))\\s.*/\\1 1/' mpm_prefork.conf;"
+        " echo 'realpath_cache_ttl = 4' >>/etc/php/8.2/apache2/php.ini"
+    )
+    own_host.restart()
+    own_host.run(
+        f"install -d -o acme {HERE} /srv/acme/site/gone; cd /srv/acme/site; mv public found; ln -s gone public;"
+        " echo '<?php echo 1;' >gone/x.php; chown -h acme public"
+    )
+    assert own_host.site.get("/x.php").text == "1"
+    own_host.run("cd /srv/acme/site; rm -r public gone; mv found public; cp /dev/null public/forgotten.php")
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        until(lambda: own_host.site.get("/forgotten.php").status == 200, "PHP has forgotten", 60)
+
+    with own_host.reach() as reached:
+        installer = Installer(Files(reached), own_host.site, LAYOUT, "ask", sleep=sleep)
+        assert installer.ask("look", extensions=[])["writes"] is True
+        installer.leave()
+    assert slept == [REMEMBERS]
 
 
 def test_a_web_root_without_php(own_host: SftpHost) -> None:
