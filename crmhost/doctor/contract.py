@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from crm.catalogue import find
-from crm.errors import CrmhostError
+from crm.errors import CrmhostError, Refused
 from crmhost.doctor import outside
 from crmhost.doctor.finding import Finding
 from crmhost.door import STREET, Door
@@ -35,9 +35,15 @@ def examine(fleet: Fleet, name: str, accept: Accept) -> Iterator[Finding]:
     contract, file = at(fleet.contract(name), now), fleet.shown(fleet.contract_file(name))
     order = early_order(contract, file)
     want = make_want(order, find(order.recipe), {})
+    if fleet.local and order.kind == "cloud":
+        raise Refused(f"{file}: target.docker: says already where the Docker host is", "Run it without --local.")
     yield _stage(contract, file, now)
     if order.kind == "cloud":
         yield from _cloud(fleet, order, want, accept)
+    elif order.kind == "lan":
+        from crmhost.doctor.server import look
+
+        yield from look(fleet, order, want.recipe, accept)
     else:
         yield from _webhost(fleet, order, want, accept)
 

@@ -68,6 +68,6 @@ def judge(outside: Outside, *, deployed_first: bool, front: str) -> Iterator[Fin
             "url", f"{outside.url}: {outside.refused}", f"Have {front} answer for {host} and pass it on to the CRM."
         )
     elif outside.refused:
-        yield Finding("url", f"{outside.url}: nothing answers yet; the first deploy brings the ingress")
+        yield Finding("url", f"{outside.url}: nothing answers yet; the first deploy brings {front}")
     else:
         yield Finding("url", f"{outside.url} is answered")

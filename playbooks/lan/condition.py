@@ -1,0 +1,138 @@
+"""The condition of a server before anything is put there: one fragment of shell that only looks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crm.plan import Change
+from playbooks.kind import Account, Act, Row
+from playbooks.kinds.places import malformed
+from playbooks.lan.layout import BASE
+from playbooks.shell import Sh, sh
+
+_KIB = 1024
+_DF = re.compile(r"\s(\d+)\s+(\d+)\s+(-?\d+)\s+(?:\d+%|-)\s")
+_PROGRAM = re.compile(r'"([^"]*)"')
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerWanted:
+    """What is asked about: the ports that the contract's site needs."""
+
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCondition:
+    """What the server said. Bytes; None: it could not say.
+
+    clock: its time in seconds since 1970. release: (id, version, name) of os-release. systemd: its version, where it is
+    the server's init. disk, files: what is free where customers' data will lie. ports: the programs that listen at
+    each, `?` where the account may not know. packaging: the programs that hold a lock of apt or dpkg, with their ids.
+    """
+
+    clock: int
+    release: tuple[str, str, str]
+    systemd: int | None = None
+    disk: int | None = None
+    files: int | None = None
+    memory: int | None = None
+    ports: Mapping[int, tuple[str, ...]] | None = None
+    packaging: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKind:
+    """The key is the contract. Nothing is ever made here; `crmhost doctor` judges what is seen.
+
+    As another account than root it is answered too, without the names of others' programs.
+    """
+
+    name: str = "condition"
+    account: Account = "login"
+
+    def ask(self, wants: Mapping[str, ServerWanted]) -> Sh:
+        """Print rows KEY WHAT VALUE…, for one contract."""
+        ((key, want),) = wants.items()
+        return sh(
+            """\
+row {key} clock "$(date +%s)"
+row {key} release "$(. /etc/os-release 2>/dev/null; printf '%s|%s|%s' "$ID" "$VERSION_ID" "$PRETTY_NAME")"
+if [ -d /run/systemd/system ]; then row {key} systemd "$(systemctl --version 2>/dev/null | head -n 1)"; fi
+p={base}
+while ! [ -d "$p" ]; do p=${{p%/*}}; p=${{p:-/}}; done
+row {key} disk "$(df -Pk "$p" 2>/dev/null | tail -n 1)"
+row {key} files "$(df -Pi "$p" 2>/dev/null | tail -n 1)"
+if [ -r /proc/meminfo ]; then
+  while read -r k v u; do case $k in MemAvailable:) row {key} memory "$v" ;; esac; done </proc/meminfo
+fi
+if command -v ss >/dev/null 2>&1; then
+  row {key} shows-ports
+  for p in {ports}; do
+    l=$(ss -Hltnp "sport = :$p" 2>/dev/null | head -n 20)
+    if [ -n "$l" ]; then row {key} port "$p" "$l"; fi
+  done
+fi
+for o in {locks}; do
+  i=$(stat -c %i "$o" 2>/dev/null) || continue
+  while read -r number sort advisory mode q d rest; do
+    [ "${{d##*:}}" = "$i" ] && [ "$sort" = POSIX ] && [ -d "/proc/$q" ] || continue
+    if [ -r "/proc/$q/fd" ]; then ls -l "/proc/$q/fd" 2>/dev/null | grep -q -F -e "-> $o" || continue; fi
+    row {key} packaging "$(cat "/proc/$q/comm" 2>/dev/null) $q"
+  done </proc/locks
+done""",
+            key=key,
+            base=BASE,
+            ports=[str(port) for port in want.ports],
+            locks=LOCKS,
+        )
+
+    def read(self, rows: Sequence[Row]) -> Mapping[str, ServerCondition]:
+        """Return the condition; raises HostError for rows that the fragment cannot have meant."""
+        said: dict[str, list[tuple[str, ...]]] = {}
+        for row in rows:
+            if len(row) < 2:
+                raise malformed(self.name, row)
+            said.setdefault(row[1], []).append(row[2:])
+        try:
+            return {rows[0][0]: _condition({what: [*values] for what, values in said.items()})}
+        except (LookupError, ValueError) as error:
+            raise malformed(self.name, rows[0] if rows else ()) from error
+
+    def diff(self, key: str, want: ServerWanted | None, seen: ServerCondition | None) -> Change | None:  # noqa: ARG002 - the shape of a kind
+        """Return None: a condition is what it is."""
+        return None
+
+    def act(self, key: str, want: Any, seen: Any) -> Act:  # noqa: ANN401 - never called
+        """Raise: nothing ever differs."""
+        raise NotImplementedError(key, want, seen)
+
+
+def _condition(said: Mapping[str, Sequence[tuple[str, ...]]]) -> ServerCondition:
+    name, version, title = said["release"][0][0].split("|", 2)
+    memory, systemd = said.get("memory", ()), said.get("systemd", ())
+    return ServerCondition(
+        clock=int(said["clock"][0][0]),
+        release=(name, version, title),
+        systemd=int(systemd[0][0].split()[1]) if systemd else None,
+        disk=_free(said["disk"][0][0], _KIB),
+        files=_free(said["files"][0][0], 1),
+        memory=int(memory[0][0]) * _KIB if memory else None,
+        ports={int(port): _programs(lines) for port, lines in said.get("port", ())} if "shows-ports" in said else None,
+        packaging=tuple(dict.fromkeys(who for (who,) in said.get("packaging", ()))),
+    )
+
+
+def _programs(lines: str) -> tuple[str, ...]:
+    """Return the names of the programs in what `ss` printed; it leaves out those that only root may know."""
+    return tuple(sorted(set(_PROGRAM.findall(lines)))) or ("?",)
+
+
+def _free(line: str, unit: int) -> int | None:
+    """Return what is free by a line of `df -P`; None where it says nothing, as of a file system without a bound."""
+    found = _DF.search(line)
+    return None if found is None or found[1] == "0" else int(found[3]) * unit
