@@ -161,6 +161,7 @@ def stale(layout: Layout, manifest: Manifest) -> Sh:
     It runs before a file of theirs is changed: however the operation ends, the next plan knows that they must restart.
     """
     return lines(
+        sh(":"),
         *(sh("rm -f {path}", path=path) for path in (front.restart(manifest),) if manifest.front == "passenger"),
         *(
             sh(
