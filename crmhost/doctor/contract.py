@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from crm.catalogue import find
-from crm.errors import CrmhostError, Refused
+from crm.errors import CrmhostError
 from crmhost.doctor import outside
 from crmhost.doctor.finding import Finding
 from crmhost.door import STREET, Door
+from crmhost.pins import known, plain
 from crmhost.want import Order, early_order, make_want, refuse_stage
 
 if TYPE_CHECKING:
@@ -34,16 +35,10 @@ def examine(fleet: Fleet, name: str, accept: Accept) -> Iterator[Finding]:
     now = time.time_ns() // 1000
     contract, file = at(fleet.contract(name), now), fleet.shown(fleet.contract_file(name))
     order = early_order(contract, file)
-    want = make_want(order, find(order.recipe), {})
-    if fleet.local and order.kind == "cloud":
-        raise Refused(f"{file}: target.docker: says already where the Docker host is", "Run it without --local.")
+    want = make_want(order, known(find(order.recipe), plain(fleet.settings)), {})
     yield _stage(contract, file, now)
     if order.kind == "cloud":
         yield from _cloud(fleet, order, want, accept)
-    elif order.kind == "lan":
-        from crmhost.doctor.server import look
-
-        yield from look(fleet, order, want.recipe, accept)
     else:
         yield from _webhost(fleet, order, want, accept)
 
