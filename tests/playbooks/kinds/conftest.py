@@ -13,7 +13,8 @@ from playbooks.kind import Resource
 from playbooks.observe import observe
 from playbooks.session import Session, lock
 from tests.support.engine import RealEngine
-from tests.support.lanhost import LanHost, LanImages, LanNetwork, serving
+from tests.support.lanhost import LanHost, LanImages, serving
+from tests.support.lannet import LanNetwork
 
 
 @pytest.fixture(scope="module")
