@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from crmhost.doctor.server import look
 from crmhost.fleet import Fleet
 from crmhost.want import Order
 from playbooks.lan.condition import ServerCondition
+from tests.crmhost.conftest import Crmhost
 from tests.support.contracts import golden
 from tests.support.lanhost import PASSWORD, LanHost
 from tests.support.smallapp.recipe import RECIPE
@@ -125,3 +127,24 @@ def test_a_server_that_cannot_be_reached_is_one_finding(fleet: Fleet, bare_lan: 
     bare_lan.run("systemctl stop ssh")
     until(lambda: socket.socket().connect_ex((bare_lan.address, 22)) != 0, "SSH is down")
     assert list(found(fleet, bare_lan, "deploy")) == ["ssh", "dns", "url"]
+
+
+def test_the_command_looks_at_a_contracts_server(crmhost: Crmhost, folder: Path, bare_lan: LanHost) -> None:
+    assert crmhost("init", "--set", "ssh.config=none", "--set", f"ssh.key={bare_lan.key}").code == 0
+    (folder / "known_hosts").write_bytes(bare_lan.known_hosts.read_bytes())
+    (folder / "contracts" / "acme.yaml").write_text(
+        f"""\
+contract: acme
+customer: {{name: ACME Co., language: vi}}
+crm: {{recipe: creme, version: 2.8.6, url: 'https://127.0.0.1:9/'}}
+target: {{kind: lan, host: {bare_lan.address}, user: deploy}}
+term: {{signed: 2026-01-10, accepted: 2026-02-01, lasts: 1 year}}
+"""
+    )
+    said = crmhost("doctor", "acme", "--json")
+    rows = [json.loads(row) for row in said.out.splitlines()]
+    assert [row["what"] for row in rows] == [
+        "contract", "ssh", "sudo", "system", "systemd", "disk", "memory", "clock", "port 9", "port 80", "apt", "dns",
+        "url",
+    ]  # fmt: skip
+    assert (said.code, [row for row in rows if not row["ok"]]) == (0, [])
