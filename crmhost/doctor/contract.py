@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from crm.catalogue import find
-from crm.errors import CrmhostError
+from crm.errors import CrmhostError, Refused
 from crmhost.doctor import outside
 from crmhost.doctor.finding import Finding
 from crmhost.door import STREET, Door
@@ -36,9 +36,19 @@ def examine(fleet: Fleet, name: str, accept: Accept) -> Iterator[Finding]:
     contract, file = at(fleet.contract(name), now), fleet.shown(fleet.contract_file(name))
     order = early_order(contract, file)
     want = make_want(order, known(find(order.recipe), plain(fleet.settings)), {})
+    if fleet.local and order.kind == "cloud":
+        raise Refused(f"{file}: target.docker: says already where the Docker host is", "Run it without --local.")
     yield _stage(contract, file, now)
     if order.kind == "cloud":
         yield from _cloud(fleet, order, want, accept)
+    elif order.kind == "lan":
+        from crmhost.doctor.server import look
+
+        yield from look(fleet, order, want.recipe, accept)
+    elif order.access == "sftp":
+        from crmhost.doctor.sftp import examine as over_sftp
+
+        yield from over_sftp(fleet, order, accept)
     else:
         yield from _webhost(fleet, order, want, accept)
 
@@ -55,12 +65,19 @@ def _webhost(fleet: Fleet, order: Order, want: Want, accept: Accept) -> Iterator
     from crmhost.doctor import webhost
     from crmhost.order import Access
     from crmhost.reach import reach
-    from playbooks.webhost.release import lock_of
+    from playbooks.webhost.front import refusal
+    from playbooks.webhost.layout import Layout
+    from playbooks.webhost.release import artifact_of
 
-    needs = webhost.needed(want.recipe, lock_of(want), order.slots["listen"])
     try:
         with reach(fleet, order, Access.of(fleet.settings), accept) as host:
             yield Finding("ssh", host.name)
+            layout = Layout(host.home, order.contract, order.front, order.document_root, order.database)
+            reason = refusal(want.recipe, layout)
+            if reason is not None:
+                yield Finding("target", reason, "Change target in the contract; crmhost recipes says what suits.")
+                return
+            needs = webhost.needed(want.recipe, artifact_of(want), layout, order.slots.get("listen", ""))
             yield from webhost.judge(needs, _asked(host, order.contract, needs))
     except CrmhostError as error:
         yield Finding("ssh", error.what, error.remedy or "Mend that, then run it again.")
@@ -78,7 +95,11 @@ def _asked(host: Host, contract: str, needs: Needed) -> Asked:
 
     job = f"{contract}/doctor"
     resources = (
-        Resource(ConditionKind(), contract, ConditionWanted(needs.minors, needs.port)),
+        Resource(
+            ConditionKind(),
+            contract,
+            ConditionWanted(needs.minors, needs.port, needs.served, needs.php.minors if needs.php else ()),
+        ),
         Resource(CronKind(), job, None),
     )
     before = time.time()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from crm.recipe import PipLock, Recipe
+from crm.recipe import Artifact, PipLock, Recipe
 from crmhost.doctor.finding import Finding, amount
 from playbooks.kinds.cron import CronSeen
+from playbooks.kinds.php import PhpWanted
 from playbooks.kinds.venv import VenvWanted
-from playbooks.webhost.condition import Condition, Python
+from playbooks.webhost.code import php_wanted
+from playbooks.webhost.condition import Condition, Php, Python
+from playbooks.webhost.layout import Layout
 
 DISK = 1 << 30
 """Bytes that must be free: Creme's environment has 286 MiB, and an upgrade builds the next one beside it."""
@@ -18,18 +21,26 @@ FILES = 50_000
 SKEW = 10
 """Seconds that the host's clock may differ from this machine's."""
 _PACKAGES = {"flock": "util-linux", "setsid": "util-linux"}
+OUR_OWN = tuple(f"3.{minor}" for minor in range(29, 8, -1))
+"""The Pythons that run our own programs, where the CRM needs none."""
 _SAID_ELSEWHERE = frozenset({"crontab", "python3"})
 """Tools that findings of their own are about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What the contract needs. minors: the allowed Pythons, newest first. memory: of all its processes, in bytes."""
+    """What the contract needs. minors: the allowed Pythons, newest first. memory: of all its processes, in bytes.
+
+    port: of its own web process, 0 where the host's own front serves. served: the document root, absolute; php: what
+    runs it. Each is empty where it does not matter.
+    """
 
     minors: tuple[str, ...]
     port: int
     memory: int
     jobs: tuple[str, ...]
+    served: str = ""
+    php: PhpWanted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +54,17 @@ class Asked:
     after: float
 
 
-def needed(recipe: Recipe, lock: PipLock, listen: str) -> Needed:
-    """Return what a release of the recipe needs. lock: its environment; listen: `host:port` of its web process."""
-    minors = VenvWanted(lock.lock, lock.python, lock.build).minors
+def needed(recipe: Recipe, made_of: Artifact, layout: Layout, listen: str) -> Needed:
+    """Return what a release of the recipe needs. listen: `host:port` of its own web process, or nothing."""
     most = max((job.memory_mb for job in recipe.jobs), default=0)
-    memory = sum(process.memory_mb for process in recipe.processes) + most
-    return Needed(minors, int(listen.rpartition(":")[2]), memory << 20, tuple(job.name for job in recipe.jobs))
+    own = (process for process in recipe.processes if layout.front == "process" or process.name != "web")
+    memory = sum(process.memory_mb for process in own) + most
+    if isinstance(made_of, PipLock):
+        minors, php = VenvWanted(made_of.lock, made_of.python, made_of.build).minors, None
+    else:
+        minors, php = OUR_OWN, php_wanted(layout, made_of)
+    port = int(listen.rpartition(":")[2]) if listen else 0
+    return Needed(minors, port, memory << 20, tuple(job.name for job in recipe.jobs), layout.served, php)
 
 
 def judge(needs: Needed, asked: Asked) -> Iterator[Finding]:
@@ -60,7 +76,12 @@ def judge(needs: Needed, asked: Asked) -> Iterator[Finding]:
     yield from _space(seen)
     yield _memory(needs, seen)
     yield _clock(asked)
-    yield _port(needs, seen)
+    if needs.port:
+        yield _port(needs, seen)
+    if needs.php is not None:
+        yield _php(needs.php, seen.phps)
+    if needs.served:
+        yield _served(needs, seen)
     yield _cron(needs, asked.cron)
 
 
@@ -158,6 +179,36 @@ def _port(needs: Needed, seen: Condition) -> Finding:
         return Finding(what, "this contract's own process listens")
     whose = "another process of this account" if set(seen.listeners) == {seen.uid} else "another account's process"
     return Finding(what, f"{whose} listens there", "Write another one into target.listen, or end what listens there.")
+
+
+def _php(wanted: PhpWanted, found: tuple[Php, ...]) -> Finding:
+    """Judge the PHP for programs that a deploy would take: the first that is allowed and has what is asked for."""
+    allowed = [one for one in found if one.minor in wanted.minors]
+    lacks = {one.path: wanted.lacks(",".join(one.extensions)) for one in allowed}
+    good = [one for one in allowed if not lacks[one.path]]
+    if good:
+        limit = "no memory limit" if good[0].memory == "-1" else f"memory limit {good[0].memory}"
+        return Finding("php", f"{good[0].version} ({good[0].path}), {limit}")
+    between = f"{wanted.minors[-1]} to {wanted.minors[0]}"
+    if allowed:
+        best = allowed[0]
+        missing = ", ".join(lacks[best.path])
+        return Finding(
+            "php",
+            f"{best.version} ({best.path}) lacks {missing}",
+            f"Switch these extensions on in the host's panel, or ask its owner: {missing}.",
+        )
+    others = ", ".join(sorted({f"{one.version} ({one.path})" for one in found})) or "none for programs"
+    return Finding("php", f"{others}; allowed are {between}", f"Choose PHP {wanted.minors[0]} in the host's panel.")
+
+
+def _served(needs: Needed, seen: Condition) -> Finding:
+    what = "document root"
+    if seen.served is None:
+        return Finding(what, f"{needs.served} is not there", "Write the folder that the panel names for this domain.")
+    if not seen.fills:
+        return Finding(what, f"{seen.served} cannot be written to", "Mend the mode or owner of that folder.")
+    return Finding(what, f"{seen.served} can be written to")
 
 
 def _cron(needs: Needed, seen: CronSeen) -> Finding:

@@ -12,6 +12,7 @@ from crmhost.doctor import engine, outside, webhost
 from crmhost.doctor.finding import Finding, amount
 from playbooks.kinds.cron import CronSeen
 from playbooks.webhost.condition import Condition, Python, quotas
+from playbooks.webhost.layout import Layout
 from tests.support.contracts import golden
 from tests.support.smallapp.recipe import RECIPE
 
@@ -77,7 +78,9 @@ def test_what_is_said_where_all_is_well() -> None:
 def test_what_is_needed_comes_from_the_recipe() -> None:
     from crm.release import lock_of
 
-    needs = webhost.needed(RECIPE, lock_of(RECIPE, RECIPE.versions[-1], "sqlite"), "[::1]:8123")
+    needs = webhost.needed(
+        RECIPE, lock_of(RECIPE, RECIPE.versions[-1], "sqlite"), Layout("/home/acme", "acme"), "[::1]:8123"
+    )
     assert needs.port == 8123
     assert needs.memory == _megabytes(RECIPE) << 20
     assert needs.jobs == tuple(job.name for job in RECIPE.jobs)
