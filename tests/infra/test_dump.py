@@ -144,6 +144,8 @@ def test_a_dump_that_is_none_changes_nothing(acme: Customer) -> None:
     acme.sql("DELETE FROM notes WHERE id < 10;")
     before = state(acme)
     with pytest.raises(HostError, match=f"{acme.contract}: the dump could not be restored: pg_restore"):
+        restored(acme, stored.replace(b"PGDMP\x01", b"PGDMP\x63"))  # of a major version that there is not
+    with pytest.raises(HostError, match=r"holds no database that crmhost knows, and the target .* in PostgreSQL"):
         restored(acme, stored.replace(b"PGDMP", b"PGDXX"))
     assert state(acme) == before
 
