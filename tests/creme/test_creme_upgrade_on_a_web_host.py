@@ -73,7 +73,7 @@ def test_a_backup_of_it_is_proven_by_a_copy(scene: Scene) -> None:
     made = told(scene, "backup", "acme")[-1]
     proof = told(scene, "restore", "acme", "--to", "scratch")[-1]
     assert (proof["id"], proof["login"]) == (made["id"], "accepted")
-    assert not (scene.host.home / ".crmhost/acme_scratch").exists()
+    assert not (scene.host.home / ".crmhost/acme_try").exists()
 
 
 def test_it_goes_back_with_the_backup_of_the_upgrade(scene: Scene) -> None:
