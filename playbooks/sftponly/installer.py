@@ -102,6 +102,11 @@ class Installer:
         at, place, done = 0, None, False
         while not done:
             answer = self.ask(verb, at=at, place=place, **given)
+            if int_of(answer, "at") <= at and answer.get("done") is not True:
+                raise HostError(
+                    f"{verb} on the host does not get on within PHP's time for one request",
+                    "Raise max_execution_time in the control panel, or ask when the host has less to do.",
+                )
             at, place, done = int_of(answer, "at"), answer.get("place"), answer.get("done") is True
             yield answer
 

@@ -29,7 +29,8 @@ def status_of(ground: Ground, installer: Installer, want: Want) -> Status:
     if kept is None:
         return known
     release = kept.manifest.release
-    known_values = values(want, release, layout.root, spot.server)
+    home = str(installer.ask("look", extensions=[])["home"])
+    known_values = values(want, release, home, spot.server)
     asker = Asker(spot.site, installer, spot.server, want, release, known_values)
     said = asker.text(want.recipe.ready)
     state = ("web", "up" if want.recipe.ready.holds(said) else "down", said.partition(" ")[0])

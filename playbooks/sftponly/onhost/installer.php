@@ -111,9 +111,11 @@ function folder($path)
     }
 }
 
+// How long one request works. It begins when what must be read for it was read, so that each request gets on.
 class Slice
 {
     public $until;
+    public $removed = 0;
     public function __construct()
     {
         $limit = (int) ini_get('max_execution_time');
@@ -191,7 +193,6 @@ function is_so($path, $one)
 // Compares a tree with its list, from the given entry on.
 function check($given)
 {
-    $slice = new Slice();
     $tree = within($given['tree']);
     $text = file_get_contents(within($given['list']));
     $list = read_list(within($given['list']));
@@ -199,7 +200,11 @@ function check($given)
     $differs = [];
     $at = (int) $given['at'];
     clearstatcache();
-    for (; $at < count($paths) && !$slice->over() && count($differs) < 200; $at++) {
+    $slice = new Slice();
+    for (; $at < count($paths) && count($differs) < 200; $at++) {
+        if ($at > (int) $given['at'] && $slice->over()) {
+            break;
+        }
         $path = $tree . '/' . member($paths[$at]);
         if (!is_so($path, $list[$paths[$at]])) {
             $differs[] = [$paths[$at], file_exists($path) || is_link($path) ? 'altered' : 'missing'];
@@ -330,7 +335,6 @@ function become($head)
 // Makes a whole tree from a pack and the base's files; goes on where it stopped. Idempotent.
 function unpack_tree($given)
 {
-    $slice = new Slice();
     $pack = new Pack(within($given['pack']));
     $into = within($given['into']);
     $list = become($pack->head);
@@ -343,7 +347,11 @@ function unpack_tree($given)
     folder($into);
     $at = (int) $given['at'];
     $paths = array_map('strval', array_keys($list));
-    for (; $at < count($paths) && !$slice->over(); $at++) {
+    $slice = new Slice();
+    for (; $at < count($paths); $at++) {
+        if ($at > (int) $given['at'] && $slice->over()) {
+            break;
+        }
         $path = $paths[$at];
         $target = $into . '/' . $path;
         folder(dirname($target));
@@ -413,14 +421,15 @@ function mend($given)
 function remove($given)
 {
     $slice = new Slice();
-    $path = within($given['path']);
-    return ['at' => 0, 'done' => gone($path, $slice)];
+    $done = gone(within($given['path']), $slice);
+    return ['at' => (int) $given['at'] + $slice->removed, 'done' => $done];
 }
 
 function gone($path, $slice)
 {
     if (is_link($path) || is_file($path)) {
         unlink($path);
+        $slice->removed++;
         return true;
     }
     if (!is_dir($path)) {
@@ -433,10 +442,11 @@ function gone($path, $slice)
                 return false;
             }
         }
-        if ($slice->over()) {
+        if ($slice->removed > 0 && $slice->over()) {
             return false;
         }
     }
+    $slice->removed++;
     return rmdir($path);
 }
 
