@@ -63,20 +63,28 @@ echo; echo "$1 $2"; exec sh -c "$3\"""",
 
 _LOGIN = sh(
     """\
-unset p; IFS= read -r n; IFS= read -r p; say() {{ echo; echo "$n $1"; }}; \
+unset p; IFS= read -r n; case $n in crmhost-*) ;; *) exit 1 ;; esac; IFS= read -r p; \
+say() {{ echo; echo "$n $1"; }}; \
 if [ "$(id -u)" = 0 ]; then exec sh -c "$1" crmhost "$n" root "$2"; fi; \
 command -v sudo >/dev/null 2>&1 || {{ say missing; exit 1; }}; \
-if e=$(LC_ALL=C sudo -k -n sh -c : 2>&1 </dev/null); then exec sudo -k -n sh -c "$1" crmhost "$n" sudo "$2"; fi; \
+case $3 in sudo) ;; password) false ;; *) e=$(LC_ALL=C sudo -k -n sh -c : 2>&1 </dev/null) ;; esac && \
+exec sudo -k -n sh -c "$1" crmhost "$n" sudo "$2"; \
 [ -n "$p" ] || {{ say wants; printf "%s" "$e"; exit 1; }}; \
 e=$(printf "%s\\n" "$p" | LC_ALL=C sudo -k -S -p "" sh -c : 2>&1) || {{ say refused; printf "%s" "$e"; exit 1; }}; \
 p=; exec sudo -k -S -p "" sh -c "$1" crmhost "$n" password "$2\""""
 )
-"""Run by the account's login shell, whichever that is: one line, without a single quote. Has _ROOT and the program."""
+"""Run by the account's login shell, whichever that is: one line, without a single quote.
+
+Has _ROOT, the program, and the way, once it was found out: sudo is not asked again then whether it wants a password.
+
+A profile that reads standard input must not make it take the password for the nonce, which is an argument.
+"""
 
 
-def command(program: str) -> str:
-    """Return the command that starts a program as root, from any account that may."""
-    return sh("sh -c {login} crmhost {root} {program}", login=_LOGIN.text, root=_ROOT.text, program=program).text
+def command(program: str, way: Way | None) -> str:
+    """Return the command that starts a program as root, from any account that may; way: None where it is not known."""
+    words = (_LOGIN.text, "crmhost", _ROOT.text, program, way or "")
+    return sh("sh -c {words}", words=words).text
 
 
 class Rooted:
@@ -138,7 +146,8 @@ class _Channel:
         self._wire = wire
         self._opening = self._timeout = timeout
         self._channel = wire.wire.channel(timeout)
-        self._nonce = secrets.token_hex(16)
+        self._nonce = f"crmhost-{secrets.token_hex(16)}"
+        self._head = b""
         self._rest: bytes | None = None
         """What came behind the answer's first line; None: that one has not come yet."""
 
@@ -167,6 +176,7 @@ class _Channel:
             self._channel.close()
             self._channel = self._wire.wire.channel(self._opening)
             self._channel.settimeout(self._timeout)
+            self._head = b""
             self._begin(program)
             word, why = self._answer()
         self._judge(word, why)
@@ -193,7 +203,7 @@ class _Channel:
 
     def _begin(self, program: str) -> None:
         """Start the program, and send what comes before its own input."""
-        self._channel.exec_command(command(program))
+        self._channel.exec_command(command(program, self._wire.way))
         password = self._wire.phrase.text if self._wire.phrase else ""
         self._channel.sendall(f"{self._nonce}\n{password}\n{password}\n{self._nonce}\n".encode())
 
@@ -209,18 +219,18 @@ class _Channel:
 
         What a profile printed before it is left out; before an end, it is what there is to be read.
         """
-        until, mark, data = time.monotonic() + self._timeout, f"\n{self._nonce} ".encode(), b""
+        until, mark = time.monotonic() + self._timeout, f"\n{self._nonce} ".encode()
         while True:
-            _, found, rest = data.partition(mark)
+            _, found, rest = self._head.partition(mark)
             word, ended, behind = rest.partition(b"\n")
             if found and ended:
                 break
             more = self._more(until)
             if not more:
-                self._rest = data
+                self._rest = self._head
                 return "", ""
-            data += more
-            if len(data) > _LONGEST:
+            self._head += more
+            if len(self._head) > _LONGEST:
                 raise HostError(
                     f"{self._wire.name}: printed more than {_LONGEST} bytes before anything was asked",
                     "Look at the account's shell profile.",

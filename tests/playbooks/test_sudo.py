@@ -14,7 +14,8 @@ from playbooks.keys import Phrase
 from playbooks.session import lock
 from playbooks.shell import sh
 from tests.support.engine import RealEngine
-from tests.support.lanhost import PASSWORD, PLAIN_PASSWORD, LanHost, LanImages, LanNetwork, asked, serving
+from tests.support.lanhost import PASSWORD, PLAIN_PASSWORD, LanHost, LanImages, asked, serving
+from tests.support.lannet import LanNetwork
 
 COLOURS = "\x1b[31mred\x1b[0m"
 
@@ -159,6 +160,23 @@ def test_a_profile_that_prints_and_a_hostile_answer(server: LanHost, shell: str)
             assert r"\x1b[31mred" in said.value.what
     finally:
         server.run("chsh -s /bin/bash deploy; rm /home/deploy/.bashrc")
+
+
+def test_a_profile_that_reads_our_input_makes_no_argument_of_the_password(server: LanHost) -> None:
+    watch = "while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' >>/tmp/seen; done"
+    server.run("echo '[ ! -e /tmp/eat ] || read -r eaten' >/home/asks/.bashrc; : >/tmp/seen")
+    server.container.exec_run(["timeout", "60", "sh", "-c", watch], detach=True)
+    try:
+        with server.root("asks") as host:
+            assert host.ask(sh("id -u")) == b"0\n"
+            server.run("touch /tmp/eat")
+            with pytest.raises(HostError, match="the account runs no POSIX shell"):
+                host.ask(sh("id -u"))
+        seen = server.run("cat /tmp/seen")
+        assert "crmhost-" in seen
+        assert PASSWORD not in seen
+    finally:
+        server.run("rm /home/asks/.bashrc /tmp/eat")
 
 
 def test_a_profile_without_an_end_is_not_waited_for(server: LanHost) -> None:
