@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,9 +17,16 @@ from crmhost.cli.options import as_json, examples, local, open_fleet, refresh, s
 from crmhost.output import Reporter, reporter
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import TypeAlias
+
+    from crm.driver import Progress
     from crm.plan import Plan
     from crmhost.deploy import Confirm, Outcome
-    from crmhost.fleet import Fleet
+    from crmhost.target import Accept, Target
+
+    Opening: TypeAlias = Callable[[Accept, Progress], AbstractContextManager[Target]]
+    """Connects to a target."""
 
 
 @click.command(
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
         "crmhost deploy acme --yes --json",
         "crmhost deploy --all --yes --canary 2",
         "crmhost deploy 'a*' globex --parallel 4 --fail-fast",
+        "crmhost deploy acme --bundle bundles/acme.bundle",
     )
 )
 @contracts
@@ -32,6 +43,9 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Do not ask; the plan is shown all the same.")
 @click.option("--accept-host-key", is_flag=True, help="Trust a host that was never seen, whatever its key is.")
 @refresh
+@click.option(
+    "--bundle", type=click.Path(path_type=Path, dir_okay=False), help="Install from this file alone: crmhost bundle."
+)
 @local
 @as_json
 def command(  # noqa: PLR0913 -- one for each option
@@ -45,6 +59,7 @@ def command(  # noqa: PLR0913 -- one for each option
     yes: bool,
     accept_host_key: bool,
     refresh: bool,
+    bundle: Path | None,
 ) -> int:
     """Bring the customer's CRM to what the contract says.
 
@@ -56,30 +71,41 @@ def command(  # noqa: PLR0913 -- one for each option
     """
     fleet = open_fleet()
     if about_many(names, everything=everything):
+        if bundle is not None:
+            raise Refused("--bundle is for one contract, and several were named", "Deploy them one by one.")
         from crmhost.fleetwide.command import Agreed, Asked, deploy_many
         from crmhost.fleetwide.schedule import Rules
 
         asked = Asked(names, everything, Rules(parallel, fail_fast, canary), refresh, as_json)
         return deploy_many(fleet, asked, Agreed(yes, accept_host_key))
-    return _deploy(fleet, names[0], _Switches(as_json, yes, accept_host_key, refresh))
+    said, name = Switches(as_json, yes, accept_host_key), names[0]
+    if bundle is not None:
+        from crmhost.bundle.using import from_here
+
+        return carry_out(name, said, partial(from_here, fleet, name, bundle))
+    from crmhost.target import open_target
+
+    return carry_out(name, said, partial(open_target, fleet, name, make_secrets=True, refresh=refresh))
 
 
 @dataclass(frozen=True, slots=True)
-class _Switches:
+class Switches:
+    """What was said on the command line about how a deploy speaks and asks."""
+
     as_json: bool
     yes: bool
     accept_host_key: bool
-    refresh: bool
 
 
-def _deploy(fleet: Fleet, name: str, said: _Switches) -> int:
+def carry_out(name: str, said: Switches, opening: Opening) -> int:
+    """Deploy to a target, speaking of it as `deploy` does; returns the exit code."""
     from crmhost import deploy
-    from crmhost.target import accept_on_terminal, open_target
+    from crmhost.target import accept_on_terminal
 
     report = reporter(as_json=said.as_json)
     try:
         accept = accept_on_terminal(accept=said.accept_host_key)
-        with open_target(fleet, name, accept, report.event, make_secrets=True, refresh=said.refresh) as target:
+        with opening(accept, report.event) as target:
             means = target.means(sure(yes=said.yes))
             outcome = deploy.deploy(target.driver, target.want, means, confirm=_confirm(report, yes=said.yes))
         report.result("outcome", outcome.fields(), _sentence(name, outcome))
