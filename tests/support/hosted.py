@@ -172,11 +172,14 @@ class Visitor:
         return [got for _, got in self.answers if not got.startswith("200 ")]
 
 
-def lend_environments(host: SharedHost) -> None:
-    """Put the small application's environments on the account, as if another contract had needed them already."""
+def lend_environments(host: SharedHost, *, but: str = "") -> None:
+    """Put the small application's environments on the account, as if another contract had needed them already.
+
+    but: a version whose environment is left to the deploy.
+    """
     folder = f"{HOME}/.crmhost/artifacts"
     lines = ["umask 077", f"mkdir -p {folder}"]
-    for version in VERSIONS:
+    for version in (version for version in VERSIONS if version != but):
         lock = lock_of(RECIPE, version, "sqlite")
         place = f"{folder}/{artifact_digest(lock)}"
         wanted = VenvWanted(lock.lock, lock.python, lock.build).digest
