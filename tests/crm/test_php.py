@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from crm.catalogue import find
-from crm.recipe import Ask, Exec, Recipe, Step
+from crm.recipe import Ask, Recipe, Step
 from crm.release import pin_name, pinned
 from crmhost.fetch import Shelf
 from crmhost.login import prove
@@ -151,23 +150,6 @@ def test_without_a_shell_it_becomes_the_same(site: PhpSite, subject: Subject) ->
     differing = {name for name in with_shell if other.rows().get(name) != with_shell[name]}
     # What people and jobs did at the first site is not there.
     assert differing <= SEEN, differing
-
-
-def test_a_step_that_was_killed_is_made_whole_by_the_next_one(site: PhpSite) -> None:
-    give_database(site.host)
-    first = next(step for step in site.recipe.steps if step.phase == "initialise" and step.again == "safe")
-    way = first.ways[0]
-    assert isinstance(way, Exec)
-    said(first, site.step(first))
-    begun = time.monotonic()
-    said(first, site.step(first))
-    whole, took = site.rows(), time.monotonic() - begun
-    give_database(site.host)
-    for part in (0.3, 0.6):
-        script = f"cd {site.release} && timeout -s KILL {took * part:.2f} php {way.argv[1]} </dev/null"
-        assert not re.search(first.ok, site.shell(script))
-    said(first, site.step(first))
-    assert site.rows() == whole
 
 
 def test_no_secret_is_in_a_process_list(site: PhpSite) -> None:
