@@ -175,8 +175,8 @@ RECIPE = Recipe(
     evidence=(
         "run: 22.0.4 by a deploy to a web host (Apache, PHP-FPM 8.2, MariaDB 10.11), its login, jobs and installer;"
         " by hand, by PHP's program the steps of both versions, over HTTP those of 22.0.4, a wrong password, a lost"
-        " database, steps killed and repeated, 16.0.3 → 22.0.4 with its login; on copies of the sources that others keep"
-        " in public: of 22.0.4 13,433 files are those of Dolibarr's own list of checksums, 66 are not, none of the"
+        " database, steps killed and repeated, 16.0.3 → 22.0.4 with its login; on copies of the sources that others"
+        " keep in public: of 22.0.4 13,433 files are those of Dolibarr's own list of checksums, 66 are not, none of the"
         " installer's; read: the licence, other PHP versions; not run: the project's own archive, which could not be"
         " fetched here: the fleet pins it"
     ),
