@@ -24,6 +24,8 @@ VERBS: tuple[Verb, ...] = (
     Verb("secrets", "Contracts", "List, show, set and re-encrypt secrets."),
     Verb("plan", "Deploying", "Show what a deploy would change. Exit 0: nothing, 2: changes."),
     Verb("deploy", "Deploying", "Plan, confirm, converge, gate, switch."),
+    Verb("bundle", "Deploying", "Pack all that a server without a network needs, in one signed file."),
+    Verb("install", "Deploying", "Deploy on this server from such a file alone."),
     Verb("status", "Deploying", "Show what runs now."),
     Verb("logs", "Deploying", "Show the log of a CRM's process."),
     Verb("login", "Deploying", "Prove that the administrator can log in, and no default account."),

@@ -31,6 +31,7 @@ from tests.support.smallapp.recipe import RECIPE
 from tests.support.wants import SLOTS
 
 NAME = "acme.lan"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture
