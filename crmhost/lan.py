@@ -16,8 +16,11 @@ from crmhost.reach import Opening
 from crmhost.target import Accept, Target, Wish, backups_of, who
 
 if TYPE_CHECKING:
+    from contract.model import Contract
     from contract.target import Lan
     from crmhost.bundle.opening import Opened
+    from crmhost.door import Door
+    from crmhost.fleet import Fleet
     from playbooks.lan.firewall import Asked
     from playbooks.lan.server import Setup
     from playbooks.lan.sites import Address
@@ -62,6 +65,26 @@ def open_lan(wish: Wish, accept: Accept, bundle: Opened | None = None) -> Iterat
         )
     finally:
         opening.close()
+
+
+def door_of(fleet: Fleet, contract: Contract) -> Door:
+    """Return how a site on a server is reached from here: at the server, unless others lie on the way to it.
+
+    Where crmhost made an authority for the site, that alone is believed.
+    """
+    from contract.model import Lan
+    from crmhost.door import STREET, Door
+    from playbooks.lan.sites import Address
+
+    target = contract.target
+    if not isinstance(target, Lan):
+        return STREET
+    address = Address.of(contract.crm.url)
+    ours = address.secure and target.tls == "internal"
+    return Door(
+        None if target.jump else (target.host, address.port),
+        fleet.vault.get(contract.id, AUTHORITY) if ours else None,
+    )
 
 
 def setup_of(wish: Wish, now: datetime) -> Setup:

@@ -43,10 +43,13 @@ def command(name: str, as_json: bool) -> int:
 
 
 def _door(fleet: Fleet, contract: Contract) -> Door:
-    """Return how the site is reached from here: as its Docker host's settings say, else as everybody reaches it."""
+    """Return how the site is reached from here: as its Docker host or its server says, else as everybody reaches it."""
     from crmhost.door import STREET
+    from crmhost.lan import door_of
     from crmhost.target import accept_on_terminal, open_target
 
+    if contract.target.kind == "lan":
+        return door_of(fleet, contract)
     if contract.target.kind != "cloud":
         return STREET
     with open_target(fleet, contract.id, accept_on_terminal(accept=False), quiet) as target:
