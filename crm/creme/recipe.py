@@ -210,6 +210,7 @@ RECIPE = Recipe(
         " and the job manager, in containers on PostgreSQL 15; there also a template, 2.7.13 → 2.8.6 with its data, and"
         " old code failing on the new schema; of 2.8.6 on SQLite static files, job manager, lost database, a copied"
         " database under another key, and the steps with 3.13; its lock with 3.10 and 3.12; read: the licence, Python"
-        " 3.14; not run: a LAN server, a web host's Passenger, PostgreSQL with another Python"
+        " 3.14; by hand: 2.8.6 on a LAN server (Debian 12), steps, job manager, login through nginx, a plan of nothing"
+        " afterwards; not run: a web host's Passenger, PostgreSQL with another Python"
     ),
 )
