@@ -108,7 +108,7 @@ def test_a_connection_that_is_cut_in_a_batch_leaves_what_the_same_command_finish
 
 def cut_sessions(server: LanHost, *, after: str) -> None:
     """End the account's SSH sessions at the server's end of them, once a file is there."""
-    script = f"until test -e {after}; do sleep 0.05; done; pkill -KILL -f 'sshd: deploy'"
+    script = f"until test -e {after}; do sleep 0.05; done; pkill -KILL -f 'sshd: deplo[y]'"
     server.container.exec_run(["sh", "-c", script], detach=True)
 
 

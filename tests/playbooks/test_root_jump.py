@@ -31,7 +31,7 @@ def test_root_works_through_the_bastion(jumped: Jumped, user: str) -> None:
 def test_a_connection_that_breaks_at_the_bastion_is_named_and_blocks_nobody(jumped: Jumped) -> None:
     def cut() -> None:
         until(lambda: jumped.server.run("test -e /srv/reached && echo yes", check=False), "the step runs", 60)
-        jumped.bastion.run("pkill -KILL -f 'sshd: deploy'")
+        jumped.bastion.run("pkill -KILL -f 'sshd: deplo[y]'")
 
     cutting = threading.Thread(target=cut)
     with jumped.root() as host, lock(host, "acme", "a test", "me@here") as held:
