@@ -14,9 +14,9 @@ MAY_BE_SKIPPED = "this machine cannot have"
 
 pytest_plugins = [
     "tests.support.engine",
-    "tests.support.gathered",
     "tests.support.images",
     "tests.support.lanhost",
+    "tests.support.gathered",  # after the two that it imports, so that their asserts are rewritten
     "tests.support.lanjump",
     "tests.support.provider",
     "tests.support.sharedhost",
