@@ -1,8 +1,8 @@
 """The plain form of a backup: one tar, written and read as a stream, which people can unpack without crmhost too.
 
 In this order: `keys/NAME`, `database.dump/000000`, `…/000001`, … (pieces of one `pg_dump --format=custom` or SQLite
-file, since a tar tells each member's size before its content; `cat` joins them), `data/…` as it lies in the customer's data
-folder, and last `contents.json`, whose absence tells that more is missing. It says nothing of the kind of target
+file, since a tar tells each member's size before its content; `cat` joins them), `data/…` as it lies in the
+customer's data folder, and last `contents.json`, whose absence tells that more is missing. It says nothing of the kind of target
 that it was made on, so it comes back on any that has the same database.
 """
 
