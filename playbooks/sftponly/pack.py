@@ -18,7 +18,8 @@ from playbooks.sftponly.tree import Delta, Listing, Tree
 MAGIC = b"crmhost1"
 PIECE = 1 << 20
 """Bytes of a piece before it is compressed; only the head, a list of names, may be longer."""
-LEVEL = 6
+LEVEL = 3
+"""Of compression: a higher one takes longer than the bytes that it saves need on a common line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class SftpHost:
     def reset(self) -> None:
         """Let it be as it was when it came up: an empty site, an empty database, a PHP that remembers nothing."""
         self.run(
-            "trap '' HUP; rm -rf /srv/acme/site && install -d -o acme -g acme -m 755 /srv/acme/site /srv/acme/site/public &&"
+            "trap '' HUP; cd /srv/acme && rm -rf site && install -d -o acme -g acme -m 755 site site/public &&"
             f" echo '{PAGE}' >/srv/acme/site/public/index.html && chown acme: /srv/acme/site/public/index.html &&"
             " mariadb -e 'drop database acme; create database acme' && kill -HUP $(cat /run/apache2/apache2.pid)"
         )
