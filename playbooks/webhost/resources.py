@@ -47,6 +47,7 @@ def staged(
 
     The manifest comes before the artifact that it names: nobody on the account removes what a manifest names.
     """
+    access = access_of(layout, want, made_of)
     release = layout.release(manifest.release.id)
     contents = {
         posixpath.join(release, file.path): (
@@ -68,7 +69,6 @@ def staged(
     }
     files = {path: wanted for path, (wanted, _) in contents.items()}
     files |= {path: FileWanted(text.encode()) for path, text in own.items()}
-    access = access_of(layout, want, made_of)
     if access:
         files[layout.access] = FileWanted(access.encode(), secret=True)
     app = f"{release}/app"

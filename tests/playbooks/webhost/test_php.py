@@ -120,7 +120,7 @@ def test_what_is_served_is_what_a_web_server_would_serve_and_nothing_private(hos
         response = connection.getresponse()
         tag = response.getheader("ETag") or ""
         assert (response.getheader("Content-Type"), response.read()) == (
-            "text/css;charset=utf-8",
+            "text/css; charset=utf-8",
             b"body { color: #123 }\n",
         )
     assert ask(hosted, "/style.css", {"If-None-Match": tag})[:2] == (304, "")
