@@ -2,8 +2,8 @@
 
 In this order: `keys/NAME`, `database.dump/000000`, `…/000001`, … (pieces of one `pg_dump --format=custom` or SQLite
 file, since a tar tells each member's size before its content; `cat` joins them), `data/…` as it lies in the
-customer's data folder, and last `contents.json`, whose absence tells that more is missing. It says nothing of the kind of target
-that it was made on, so it comes back on any that has the same database.
+customer's data folder, and last `contents.json`, whose absence tells that more is missing. It says nothing of the kind
+of target that it was made on, so it comes back on any that has the same database.
 """
 
 from __future__ import annotations
