@@ -188,7 +188,7 @@ def test_a_database_that_cannot_be_used_is_refused_before_anything_is_done(hoste
     hosted.host.sql(f"drop table {DATABASE}.theirs")
     lacks = replace(ARCHIVE, php=Php(((8, 1), (9, 0)), ("pdo_mysql", "imagick")))
     recipe = replace(RECIPE, artifacts={"1.0": lacks})
-    with pytest.raises(HostError, match=r"no usable PHP from 8\.1 to 8\.\d+; .* is 8\.2\.\d+, without imagick"):
+    with pytest.raises(HostError, match=r"no usable PHP from 8\.1 to 8\.\d+ ; .* is 8\.2\.\d+, without imagick"):
         replace(hosted, recipe=recipe).deploy()
 
 
