@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -191,9 +192,9 @@ def test_a_site_speaks_tls_alone_and_a_renewed_certificate_is_a_change(lan: LanH
             body = response.read().decode()
             assert (response.status, response.getheader("Location")) == expected
     assert body == acme.root.certificate
-    with closing(http.client.HTTPConnection(lan.address, 80, timeout=10)) as connection:
-        connection.request("GET", "/", headers={"Host": "other.lan"})
-        assert connection.getresponse().status != 200
+    with closing(acme.door.connection(urlsplit("https://acme.lan/"), 10)) as connection:
+        connection.request("GET", "/ready", headers={"Host": "other.lan"})
+        assert connection.getresponse().status == 421, "a name of nobody's is not this customer's"
     acme.renew()
     names = resources(acme)
     assert f"file:{acme.layout.tls}/chain.pem" in names
