@@ -81,7 +81,7 @@ def test_whatever_the_names_are_what_goes_in_comes_out(
     assert out == members(plain(zip_of(folder / "z", tree), "zip"))
     unpacked = folder / "unpacked"
     with tarfile.open(fileobj=io.BytesIO(plain(folder / "z", "zip"))) as tar:
-        tar.extractall(unpacked, filter="data")
+        tar.extractall(unpacked)  # noqa: S202 -- made here just now; Debian 12's Python knows no filter
     assert {str(p.relative_to(unpacked)): p.read_bytes() for p in unpacked.rglob("*") if p.is_file()} == tree
 
 

@@ -121,7 +121,7 @@ DNS = "dns | crm.acme.example is 192.0.2.7 |"
         (
             outside.Outside(URL, ("192.0.2.7",), refused="Connection refused"),
             True,
-            [DNS, f"url | {URL}: nothing answers yet; the first deploy brings the ingress |"],
+            [DNS, f"url | {URL}: nothing answers yet; the first deploy brings nginx |"],
         ),
         (
             outside.Outside(URL, ("192.0.2.7",), untrusted="certificate has expired"),
@@ -131,7 +131,8 @@ DNS = "dns | crm.acme.example is 192.0.2.7 |"
     ],
 )
 def test_what_is_said_of_the_url(seen: outside.Outside, first: bool, says: list[str]) -> None:
-    assert [line(one) for one in outside.judge(seen, deployed_first=first, front="its owner")] == says
+    front = "nginx" if first else "its owner"
+    assert [line(one) for one in outside.judge(seen, deployed_first=first, front=front)] == says
 
 
 GOOD = engine.Asked(
