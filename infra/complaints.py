@@ -12,7 +12,9 @@ from infra.engine.reach import Reach
 
 _LONGEST = 400
 _NOISE = re.compile(r"^(update|preview) failed$|^stdout:|: provider=docker@|^an unhandled error occurred:")
-_PREFIX = re.compile(r"^(\d+ errors? occurred:|\* |stderr: |error: |Preview failed: )+")
+_PREFIX = re.compile(
+    r"^(\d+ errors? occurred:|\* |stderr: |error: |Preview failed: |(?:creating|updating|deleting) urn:\S+: )+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,10 @@ _RULES = (
         "Remove the one that nothing is on: {docker} network ls, then network rm ID",
     ),
     _Rule(
-        (r"remove (?P<name>\S+): volume is in use",),
+        (
+            r"remove (?P<name>\S+): volume is in use",
+            r"deleting urn:\S+:Volume::(?P<name>\S+): [^']*'removed' \(last state: 'in_use'",
+        ),
         HostError,
         "{url}: the volume {name} is in use by a container that this stack did not make",
         "{docker} ps -a --filter volume={name} names it; remove it and try again.",

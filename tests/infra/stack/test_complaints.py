@@ -33,6 +33,7 @@ def test_of_several_things_said_the_one_that_is_understood_is_told() -> None:
     [
         (["update failed", "1 error occurred:\n\t* it is raining\n\n"], "it is raining"),
         (["error: it is raining", " code: 1\n"], "it is raining"),
+        (["deleting urn:pulumi:a::b::docker:index/x:X::v: 1 error occurred:\n\t* it is raining\n"], "it is raining"),
         (["preview failed"], "without a word"),
         ([], "without a word"),
     ],
