@@ -161,6 +161,10 @@ class Visitor:
             stop.set()
             thread.join()
 
+    def saw(self, what: str) -> bool:
+        """Tell whether an answer had it."""
+        return any(what in got for _, got in self.answers)
+
     def mixed(self, old: str, new: str) -> float:
         """Return for how many seconds both were answered; 0 where the last old answer came before the first new one."""
         last = max(at for at, got in self.answers if old in got)

@@ -16,6 +16,7 @@ from playbooks.webhost.work import Patience
 from tests.support.hosted import EMPTY, Hosted, Visitor, lend_environments
 from tests.support.sharedhost import SharedHost
 from tests.support.smallapp.recipe import RECIPE
+from tests.support.until import until
 from tests.support.wants import SECRETS
 
 pytestmark = pytest.mark.slow
@@ -60,6 +61,7 @@ def test_a_release_is_deployed_mended_replaced_and_taken_back(
         begun = time.monotonic()
         hosted.deploy("1.1")
         took = time.monotonic() - begun
+        until(lambda: visitor.saw("ready 1.1"), "the visitor meets the new release", 20)
     assert visitor.wrong() == []
     assert visitor.mixed("ready 1.0", "ready 1.1") <= 1.0
     assert hosted.get() == "200 ready 1.1, 1 accounts"

@@ -84,6 +84,7 @@ def test_a_release_is_deployed_mended_replaced_and_taken_back(
         begun = time.monotonic()
         hosted.deploy("1.1")
         took = time.monotonic() - begun
+        until(lambda: visitor.saw(">ready 1.1"), "the visitor meets the new release", 20)
     assert visitor.wrong() == []
     mixed = visitor.mixed(">ready 1.0", ">ready 1.1")
     assert mixed <= 1.0
