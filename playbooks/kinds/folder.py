@@ -80,13 +80,14 @@ class FolderKind:
                 sh("chmod {mode} -- {key}/.", key=key, mode=mode),
                 guard=sh('[ -O {key}/. ] && [ "$(stat -c %a -- {key}/.)" = {mode} ]', key=key, mode=mode),
             )
+        # The second look: another customer's deploy on this account may make it at the same moment.
         return Act(
             sh(
                 """\
 if [ -L {key} ] || {{ [ -e {key} ] && [ ! -d {key} ]; }}; then
   echo 'there is something else in its place; move it away'; exit 1
 fi
-[ -d {key} ] || mkdir -m 700 -- {key}
+[ -d {key} ] || mkdir -m 700 -- {key} || [ -d {key} ]
 {give}""",
                 key=key,
                 give=_given(key, want) if want.whose else sh("chmod {mode} -- {key}", mode=mode, key=key),

@@ -77,7 +77,7 @@ def agree(data: st.DataObject) -> None:
     found = recompute(contract, evidence_of(world, origin * SECOND), f"{wanted[0]:04}-{wanted[1]:02}", holidays, {})
 
     local = [datetime.fromtimestamp(origin + slot * SLOT, zone) for slot in range(slots)]
-    months = {when.date(): month_of(calendar, when.date()) for when in local}
+    months = {day: month_of(calendar, day) for day in {when.date() for when in local}}
     period = [months[when.date()] == wanted for when in local]
     in_term = [
         period[i] and accepted <= when.date() and (ends is None or when.date() < ends) for i, when in enumerate(local)

@@ -26,7 +26,7 @@ from playbooks.kinds.link import LinkKind, LinkWanted
 from playbooks.kinds.process import ProcessKind, ProcessWanted, rotate
 from playbooks.observe import observe
 from playbooks.session import Session, lock
-from playbooks.shell import sh
+from playbooks.shell import lines, sh
 from tests.support.hosts import reach, until
 
 pytestmark = pytest.mark.slow
@@ -67,6 +67,12 @@ def test_a_folder(session: Session, box: Sandbox) -> None:
     with pytest.raises(HostError, match="there is something else in its place"):
         converge(session, folder)
     assert path.read_text() == "a file"
+
+
+def test_a_folder_that_another_deploy_makes_at_the_same_moment(host: Host, box: Sandbox) -> None:
+    made = FolderKind().act("shared", FolderWanted(), None).script
+    host.ask(lines(sh('set -e; mkdir() {{ command mkdir "$@"; command mkdir "$@"; }}'), made))
+    assert mode(box.home / "shared") == 0o700
 
 
 @pytest.mark.parametrize("secret", [False, True])

@@ -94,6 +94,7 @@ def upgrades(artifacts: Path, turns: Iterator[int]) -> int:
                 deploy_again(customer, "2.0", "vi")
                 check(customer, "2.0", "vi")
                 assert customer.notes() == ["precious"]
+                until(partial(unlocked, customer), "the lock of the dead is free", 60)
                 assert customer.rollback(version="2.0", language="vi", sure=lambda _: True).did == "rolled back"
                 check(customer, "1.1", "vi")
                 assert customer.notes() == ["precious"]
