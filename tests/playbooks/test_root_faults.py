@@ -139,7 +139,7 @@ def test_a_full_disk_is_named_and_nothing_is_torn(bare_lan: LanHost) -> None:
             lock(host, "acme", "x", "y"),
         ):
             pass
-        bare_lan.run("umount /var/lib/crmhost")
+        until(lambda: has(bare_lan, "umount /var/lib/crmhost"), "the watch's last second is over", 10)
         with lock(host, "acme", "deploy", "ann@laptop") as held:
             apply(held, wanted, seen, lambda _: None)
     assert bare_lan.run("stat -c '%s %a %U' /srv/large") == "3000000 600 root\n"
