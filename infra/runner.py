@@ -30,7 +30,7 @@ from infra.command import Bounded
 from infra.complaints import Where, explain
 from infra.events import Watcher
 from infra.naming import OUTPUT
-from infra.toolchain import find_plugin, plugin_version
+from infra.plugin import find_plugin, plugin_on_path, plugin_version, refuse_other
 from infra.workfolder import WorkFolder
 
 Program: TypeAlias = Callable[[], None]
@@ -117,11 +117,16 @@ class Runner:
     def bring_provider(self) -> None:
         """Install the Docker provider in Pulumi's home where there is none: the user's own copy, else upstream's.
 
-        Pulumi would download it by itself, but not copy it, nor before it is needed. Raises CrmhostError without one.
+        Pulumi would download it by itself, but not copy it, nor before it is needed. Raises CrmhostError without one,
+        and for one on PATH that Pulumi would take although it is of another version.
         """
         environment = self.access.environment
-        path = os.pathsep.join([str(self.access.pulumi), environment.get("PATH", os.defpath)])
-        if find_plugin({"PATH": path, "PULUMI_HOME": str(self._home)}) is not None:
+        path = {"PATH": os.pathsep.join([str(self.access.pulumi), environment.get("PATH", os.defpath)])}
+        on_path = plugin_on_path(path)
+        if on_path is not None:
+            refuse_other(on_path)
+            return
+        if find_plugin({**path, "PULUMI_HOME": str(self._home)}) is not None:
             return
         self.folder.prepare()
         at_hand = find_plugin(environment)

@@ -11,7 +11,6 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from crm.errors import CrmhostError
@@ -21,7 +20,6 @@ VERSION = "3.259.0"
 ENGINE = "pulumi"
 LANGUAGE_HOST = "pulumi-language-python"
 """What runs the program for `pulumi up` by hand; crmhost itself does without."""
-PLUGIN = "pulumi-resource-docker"
 OFFICIAL = "https://get.pulumi.com/install.sh"
 BUILD = Path(__file__).parents[1] / "tools" / "pulumi" / "build"
 """Builds the engine from its sources. It is there in a checkout of crmhost, and not in an installed package."""
@@ -56,24 +54,6 @@ def find(environment: Mapping[str, str], cache: Path) -> Toolchain:
         f"Pulumi is missing: neither on PATH nor in {cache}",
         f"Bring it: crmhost doctor --install; or put Pulumi {VERSION} or newer on PATH.",
     )
-
-
-def find_plugin(environment: Mapping[str, str]) -> Path | None:
-    """Return the Docker provider that is here: the one on PATH, else the SDK's own version in Pulumi's home; or None.
-
-    A home is `PULUMI_HOME`, or the user's. crmhost runs Pulumi with a home of its own, and takes a provider from there.
-    """
-    on_path = shutil.which(PLUGIN, path=environment.get("PATH", ""))
-    if on_path is not None:
-        return Path(on_path)
-    home = environment.get("PULUMI_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".pulumi")
-    cached = Path(home) / "plugins" / f"resource-docker-v{plugin_version()}" / PLUGIN
-    return cached if cached.is_file() else None
-
-
-def plugin_version() -> str:
-    """Return the version of the Docker provider that the installed SDK asks for."""
-    return distribution_version("pulumi-docker")
 
 
 def install(

@@ -102,11 +102,16 @@ def _pulumi() -> Iterator[Finding]:
 
 
 def _provider() -> Iterator[Finding]:
-    from infra import toolchain as tools
+    from infra import plugin as provider
 
-    version, plugin = tools.plugin_version(), tools.find_plugin(os.environ)
-    yield Finding(
-        "docker provider",
-        str(plugin) if plugin else f"{tools.PLUGIN} {version} is absent",
-        "" if plugin else f"pulumi plugin install resource docker {version} (--file PLUGIN where it is at hand)",
-    )
+    version, plugin = provider.plugin_version(), provider.find_plugin(os.environ)
+    if plugin is None:
+        remedy = f"pulumi plugin install resource docker {version} (--file PLUGIN where it is at hand)"
+        yield Finding("docker provider", f"{provider.PLUGIN} {version} is absent", remedy)
+        return
+    try:
+        provider.refuse_other(plugin)
+    except CrmhostError as error:
+        yield Finding("docker provider", error.what, error.remedy)
+        return
+    yield Finding("docker provider", str(plugin))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.toolchain import PLUGIN, VERSION, plugin_version
+from infra.plugin import PLUGIN, plugin_version
+from infra.toolchain import VERSION
 from tests.crmhost.conftest import Crmhost
 
 CLOUD = ("--recipe", "creme", "--target", "cloud", "--set", "target.docker=ssh://deploy@docker.example")

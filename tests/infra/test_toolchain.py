@@ -10,7 +10,8 @@ import pytest
 from semver import VersionInfo
 
 from crm.errors import CrmhostError
-from infra.toolchain import BUILD, PLUGIN, VERSION, Toolchain, default_cache, find, find_plugin, install, plugin_version
+from infra.plugin import PLUGIN, find_plugin, plugin_version
+from infra.toolchain import BUILD, VERSION, Toolchain, default_cache, find, install
 
 CLOSED = "http://127.0.0.1:9/"
 """Where nothing answers, as on a network that reaches only package registries."""

@@ -9,20 +9,21 @@ import pytest
 
 from crm.errors import CrmhostError
 from infra.engine.reach import Reach
+from infra.plugin import PLUGIN, plugin_version
 from infra.settings import HostSettings, Images
 from infra.stack import Access, Stack
-from infra.toolchain import PLUGIN, Toolchain, plugin_version
+from infra.toolchain import Toolchain
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 """Lets no download succeed, on any network."""
 
 
-def plugin(folder: Path) -> Path:
-    """Write a program that is called as the provider is; nothing here runs it."""
+def plugin(folder: Path, version: str = "") -> Path:
+    """Write a program that is called as the provider is, and says that version of itself."""
     folder.mkdir(parents=True)
     program = folder / PLUGIN
-    program.write_text("#!/bin/sh\n")
+    program.write_text(f'#!/bin/sh\n[ "$1" = -version ] && echo {version}\n')
     program.chmod(0o755)
     return program
 
@@ -48,6 +49,26 @@ def test_one_on_the_path_needs_no_copy(tmp_path: Path, toolchain: Toolchain) -> 
     path = plugin(tmp_path / "bin").parent
     stack(tmp_path / "fleet", toolchain, {"PATH": str(path), "HOME": str(tmp_path)}).bring_provider()
     assert not (tmp_path / "fleet/.home").exists()
+
+
+@pytest.mark.parametrize("version", ["5.1.0", "v5.2.3", "5.1.0-alpha.1+dirty", "none that it knows"])
+def test_one_on_the_path_of_this_version_or_a_newer_one_will_do(
+    version: str, tmp_path: Path, toolchain: Toolchain
+) -> None:
+    path = plugin(tmp_path / "bin", version).parent
+    stack(tmp_path / "fleet", toolchain, {"PATH": str(path), "HOME": str(tmp_path)}).bring_provider()
+
+
+@pytest.mark.parametrize("version", ["4.5.0", "5.0.9", "6.0.0"])
+def test_one_on_the_path_of_another_version_is_refused(version: str, tmp_path: Path, toolchain: Toolchain) -> None:
+    program = plugin(tmp_path / "bin", version)
+    mine = stack(tmp_path / "fleet", toolchain, {"PATH": str(program.parent), "HOME": str(tmp_path)})
+    with pytest.raises(CrmhostError) as raised:
+        mine.bring_provider()
+    assert raised.value.what == (
+        f"{program} is version {version} of Pulumi's Docker provider; crmhost needs 5.1.0, or a newer 5.x"
+    )
+    assert raised.value.remedy == "Take it off PATH, or replace it: pulumi plugin install resource docker 5.1.0"
 
 
 def test_none_that_can_be_had_is_an_error_with_its_remedy(tmp_path: Path, toolchain: Toolchain) -> None:

@@ -1,6 +1,11 @@
-"""The plugin's entry point; its one argument is the address of the Pulumi engine."""
+"""The plugin's entry point; its one argument is the address of the Pulumi engine, or `-version`, as upstream's."""
 
 import sys
+from importlib.metadata import version
+
+if sys.argv[1:] == ["-version"]:
+    sys.stdout.write(f"{version('pulumi-docker')}\n")
+    sys.exit()
 
 sys.modules["paramiko"] = None  # type: ignore[assignment]  # docker-py's own ssh, not used: a quarter of the start
 
