@@ -58,14 +58,11 @@ def said_version(plugin: Path) -> str:
 
 
 def suits(said: str, wanted: str) -> bool:
-    """Tell whether a provider of a version can take the place of the wanted one: the same major one, not older.
+    """Tell whether a provider of a version can take the place of the wanted one: it has the same major version.
 
     One that says no version is given the benefit of the doubt: Pulumi itself asks for none.
     """
-    if not said:
-        return True
-    has, needs = _numbers(said), _numbers(wanted)
-    return has[0] == needs[0] and has >= needs
+    return not said or _major(said) == _major(wanted)
 
 
 def refuse_other(plugin: Path) -> None:
@@ -73,11 +70,10 @@ def refuse_other(plugin: Path) -> None:
     said, wanted = said_version(plugin), plugin_version()
     if not suits(said, wanted):
         raise CrmhostError(
-            f"{plugin} is version {said} of Pulumi's Docker provider; crmhost needs {wanted}, or a newer "
-            f"{wanted.partition('.')[0]}.x",
+            f"{plugin} is version {said} of Pulumi's Docker provider; crmhost needs {_major(wanted)}.x",
             f"Take it off PATH, or replace it: pulumi plugin install resource docker {wanted}",
         )
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+def _major(version: str) -> str:
+    return version.partition(".")[0]

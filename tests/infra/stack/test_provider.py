@@ -51,24 +51,23 @@ def test_one_on_the_path_needs_no_copy(tmp_path: Path, toolchain: Toolchain) -> 
     assert not (tmp_path / "fleet/.home").exists()
 
 
-@pytest.mark.parametrize("version", ["5.1.0", "v5.2.3", "5.1.0-alpha.1+dirty", "none that it knows"])
-def test_one_on_the_path_of_this_version_or_a_newer_one_will_do(
-    version: str, tmp_path: Path, toolchain: Toolchain
-) -> None:
+@pytest.mark.parametrize("version", ["5.0.9", "v5.2.3", "5.1.0-alpha.1+dirty", "none that it knows"])
+def test_one_on_the_path_of_this_major_version_will_do(version: str, tmp_path: Path, toolchain: Toolchain) -> None:
     path = plugin(tmp_path / "bin", version).parent
     stack(tmp_path / "fleet", toolchain, {"PATH": str(path), "HOME": str(tmp_path)}).bring_provider()
 
 
-@pytest.mark.parametrize("version", ["4.5.0", "5.0.9", "6.0.0"])
+@pytest.mark.parametrize("version", ["4.5.0", "6.0.0"])
 def test_one_on_the_path_of_another_version_is_refused(version: str, tmp_path: Path, toolchain: Toolchain) -> None:
     program = plugin(tmp_path / "bin", version)
     mine = stack(tmp_path / "fleet", toolchain, {"PATH": str(program.parent), "HOME": str(tmp_path)})
     with pytest.raises(CrmhostError) as raised:
         mine.bring_provider()
-    assert raised.value.what == (
-        f"{program} is version {version} of Pulumi's Docker provider; crmhost needs 5.1.0, or a newer 5.x"
+    assert raised.value.what == f"{program} is version {version} of Pulumi's Docker provider; crmhost needs 5.x"
+    assert (
+        raised.value.remedy
+        == f"Take it off PATH, or replace it: pulumi plugin install resource docker {plugin_version()}"
     )
-    assert raised.value.remedy == "Take it off PATH, or replace it: pulumi plugin install resource docker 5.1.0"
 
 
 def test_none_that_can_be_had_is_an_error_with_its_remedy(tmp_path: Path, toolchain: Toolchain) -> None:
