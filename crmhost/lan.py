@@ -42,9 +42,9 @@ def open_lan(wish: Wish, accept: Accept, bundle: Opened | None = None) -> Iterat
         # The server does its half of the handshake while this half of the work is done.
         from crmhost.door import Door
         from crmhost.public import question
+        from playbooks.course import Patience
         from playbooks.lan.driver import LanDriver
         from playbooks.lan.sites import Address
-        from playbooks.lan.work import Patience
 
         want = wish.want()
         setup = setup_of(wish, datetime.fromtimestamp(time.time(), UTC))

@@ -32,11 +32,12 @@ class Answer:
 class Manner:
     """How a host runs what a recipe says.
 
-    db: where the data is, as `playbooks.onhost` takes it: a path, or an object. before: words that begin every program
-    of the recipe's, the last of them `env -i`; none: it runs as whoever is logged in. reached: with the step that is
-    run so the database has the release's schema.
+    python: what runs our own programs. db: where the data is, as `playbooks.onhost` takes it: a path, or an object.
+    before: words that begin every program of the recipe's, the last of them `env -i`; none: it runs as whoever is
+    logged in. reached: with the step that is run so the database has the release's schema.
     """
 
+    python: str
     db: Any
     before: tuple[str, ...] = ()
     reached: bool = False
@@ -48,15 +49,14 @@ class Manner:
         return (*self.before, *(f"{name}={value}" for name, value in run.env.items()), *run.argv), {}
 
 
-def handle_of(known: Mapping[str, str]) -> str | Mapping[str, str]:
-    """Return where a release's data is, as `playbooks.onhost` takes it: a file, or an object."""
+def logged_in(known: Mapping[str, str], *, reached: bool = False) -> Manner:
+    """Return how a host runs everything as whoever is logged in, where the data is a file, or a database it gave."""
     records = known.get("records", known["db"])
-    return {"kind": "mysql", "access": records} if records.endswith(".json") else records
+    db = {"kind": "mysql", "access": records} if records.endswith(".json") else records
+    return Manner(known["python"], db, reached=reached)
 
 
-def question(
-    ask: Ask, want: Want, known: Mapping[str, str], address: str, patience: float, manner: Manner | None = None
-) -> bytes:
+def question(ask: Ask, want: Want, known: Mapping[str, str], address: str, patience: float, manner: Manner) -> bytes:
     """Return the input of the program `ask` for what serves already.
 
     address: `host:port`, or the URL at which the host's own web server serves it. There an answer counts only with the
@@ -70,7 +70,8 @@ def question(
 
 def trial(ask: Ask, want: Want, known: Mapping[str, str], web: Runs, patience: float) -> bytes:
     """Return the input of the program `ask` for a candidate, which was filled with `candidate_slots`."""
-    return _json({**_spec(ask, want, known, patience), "address": None, "candidate": candidate_of(known, web)})
+    spec = _spec(ask, want, known, patience, logged_in(known))
+    return _json({**spec, "address": None, "candidate": candidate_of(known, web)})
 
 
 def candidate_of(known: Mapping[str, str], web: Runs) -> dict[str, Any]:
@@ -101,11 +102,10 @@ def step_input(
     release: Release,
     known: Mapping[str, str],
     log: str,
-    manner: Manner | None = None,
+    manner: Manner,
 ) -> bytes:
     """Return the input of the program `step`."""
     program, where = way(step), f"step {step.name}"
-    manner = manner or Manner(handle_of(known))
     argv, env = manner.program(fill_exec(program, known, where))
     guard = None
     if isinstance(step.done, Ask):
@@ -136,8 +136,8 @@ def read_answer(text: str) -> Answer:
     return Answer(bool(raw["held"]), str(raw["answer"]), float(raw["seconds"]), raw["died"])
 
 
-def check_step(step: Step, text: str, log: str = "log/crm/steps.log on the host") -> None:
-    """Raise HostError when the step did not print what it prints when it went well."""
+def check_step(step: Step, text: str, log: str) -> None:
+    """Raise HostError when the step did not print what it prints when it went well; log: where all of it is."""
     raw = _last_json(text, f"step {step.name}")
     if not raw["ok"]:
         raise HostError(
@@ -157,11 +157,8 @@ def gate_error(what: str, answer: Answer, ask: Ask, log: str, still: str) -> Gat
     return GateFailed(f"{what}: {found}{lines}", still)
 
 
-def _spec(
-    ask: Ask, want: Want, known: Mapping[str, str], patience: float, manner: Manner | None = None
-) -> dict[str, Any]:
-    how = _how(ask, want, known, manner or Manner(handle_of(known)))
-    return {"ask": how, "expect": ask.expect, "patience": patience}
+def _spec(ask: Ask, want: Want, known: Mapping[str, str], patience: float, manner: Manner) -> dict[str, Any]:
+    return {"ask": _how(ask, want, known, manner), "expect": ask.expect, "patience": patience}
 
 
 def _how(ask: Ask, want: Want, known: Mapping[str, str], manner: Manner) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from crm.errors import HostError
 from crm.plan import Release
 from crm.steps import Records
-from playbooks.manifest import Manifest
+from playbooks.manifest import Manifest, decode
 
 KEEP = 3
 """How many proven releases stay, the serving one among them."""
@@ -26,9 +27,44 @@ class Kept:
         return self.manifest.release.id
 
 
-def newest_first(kept: Iterable[Kept]) -> tuple[Kept, ...]:
-    """Return the releases, the one that was proven last first, and those that never were at the end."""
-    return tuple(sorted(kept, key=lambda one: (one.proven, one.id), reverse=True))
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What lies in a contract's folder on a host.
+
+    serving: the id of the release that `current` names; kept: newest proof first, then what never served; torn: ids of
+    folders without a manifest that can be read.
+    """
+
+    serving: str | None
+    kept: tuple[Kept, ...]
+    torn: tuple[str, ...]
+
+    def find(self, release_id: str | None) -> Kept | None:
+        """Return the kept release of that name."""
+        return next((kept for kept in self.kept if kept.id == release_id), None)
+
+    def before(self, release_id: str) -> Kept | None:
+        """Return the proven release that served last, other than this one."""
+        return next((kept for kept in self.kept if kept.id != release_id and kept.proven), None)
+
+
+def sorted_out(contract: str, folders: Iterable[tuple[str, str, str]]) -> tuple[tuple[Kept, ...], tuple[str, ...]]:
+    """Return the releases, the one that was proven last first, and the names of the folders that are none.
+
+    Each folder among the releases is told by its name, the text of its manifest, and when it was proven.
+    """
+    kept, torn = [], []
+    for name, text, proven in folders:
+        try:
+            manifest = decode(text, f"{contract}/releases/{name}/release.json")
+        except HostError:
+            torn.append(name)
+            continue
+        if manifest.release.id == name:
+            kept.append(Kept(manifest, proven.strip()))
+        else:
+            torn.append(name)
+    return tuple(sorted(kept, key=lambda one: (one.proven, one.id), reverse=True)), tuple(torn)
 
 
 def past(kept: Iterable[Kept], torn: Iterable[str], serving: str) -> tuple[str, ...]:

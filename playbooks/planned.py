@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from crm import crossing as crossings
 from crm.due import FIRST, check_schema, due
 from crm.plan import Change, Crossing, Plan, Release, Want
 from crm.steps import Due, Records, key, known_by_record, ordered
 from playbooks.converge import changes
-from playbooks.kept import Kept, maker
+from playbooks.kept import Place, maker
 from playbooks.kind import Resource
+from playbooks.manifest import Manifest
 
 _DATABASES = ("database:", "pgdatabase:")
 
@@ -29,80 +30,38 @@ class Staged:
     secrets: Mapping[str, tuple[str, ...]]
 
 
-class Spot(Protocol):
-    """The contract's place on a host. serving: the id of the release that serves; kept: those that lie there."""
-
-    @property
-    def serving(self) -> str | None:
-        """Return the id of the release that serves."""
-        ...
-
-    @property
-    def kept(self) -> tuple[Kept, ...]:
-        """Return the releases that lie there."""
-        ...
-
-
-class Surveyed(Protocol):
+@dataclass(frozen=True, slots=True)
+class Survey:
     """What a contract wants of a host, and what was seen there. `staged` comes before the steps, `serving` after.
 
-    serves: the wanted release is the one that serves; proven: it has passed every gate since it was last switched to.
+    known: the release's slots. seen: by resource id. forget: the database says that files were derived for the release,
+    whose folder is not there. crossing: the last upgrade that the host remembers. notes: what people should know of it.
     """
 
-    @property
-    def want(self) -> Want:
-        """Return what the contract asks for."""
-        ...
-
-    @property
-    def release(self) -> Release:
-        """Return the release that it means."""
-        ...
-
-    @property
-    def staged(self) -> Staged:
-        """Return what comes before the steps."""
-        ...
-
-    @property
-    def serving(self) -> tuple[Resource, ...]:
-        """Return what comes after them."""
-        ...
-
-    @property
-    def place(self) -> Spot:
-        """Return the contract's place."""
-        ...
-
-    @property
-    def records(self) -> Records:
-        """Return what the database says."""
-        ...
-
-    @property
-    def due(self) -> Due:
-        """Return the steps that are due."""
-        ...
-
-    @property
-    def seen(self) -> Mapping[str, Any]:
-        """Return what was seen, by resource id."""
-        ...
-
-    @property
-    def crossing(self) -> Crossing | None:
-        """Return the last upgrade that the host remembers."""
-        ...
+    want: Want
+    release: Release
+    manifest: Manifest
+    known: Mapping[str, str]
+    staged: Staged
+    serving: tuple[Resource, ...]
+    place: Place
+    records: Records
+    due: Due
+    seen: Mapping[str, Any]
+    forget: bool
+    crossing: Crossing | None
+    notes: tuple[str, ...]
 
     @property
     def serves(self) -> bool:
-        """Return whether the wanted release is the one that serves."""
-        ...
+        """Tell whether the wanted release is the one that serves."""
+        return self.place.serving == self.release.id
 
     @property
     def proven(self) -> bool:
-        """Return whether it has passed every gate since it was last switched to."""
-        ...
+        """Tell whether the wanted release has passed every gate since it was last switched to."""
+        kept = self.place.find(self.release.id)
+        return self.serves and kept is not None and bool(kept.proven)
 
 
 def due_of(want: Want, release: Release, records: Records, crossing: Crossing | None = None) -> Due:
@@ -116,7 +75,7 @@ def due_of(want: Want, release: Release, records: Records, crossing: Crossing | 
     return due(want.recipe, records, release)
 
 
-def plan_of(survey: Surveyed, notes: tuple[str, ...]) -> Plan:
+def plan_of(survey: Survey) -> Plan:
     """Return what differs, in the order in which it would be made right.
 
     Raises Refused for what a deploy must not touch.
@@ -125,7 +84,7 @@ def plan_of(survey: Surveyed, notes: tuple[str, ...]) -> Plan:
     crossings.check(contract, release, crossing, survey.due)
     unfinished = tuple(crossings.unfinished_change(crossing, release))
     if crossings.going_back(crossing, release):
-        return _plan(survey, unfinished, notes)
+        return _plan(survey, unfinished)
     old = maker(survey.place.kept, survey.place.serving, survey.records)
     upgrade = crossings.upgrade_of(survey.want, release, survey.records, crossing, old)
     everything = (*survey.staged.resources, *survey.serving)
@@ -140,32 +99,32 @@ def plan_of(survey: Surveyed, notes: tuple[str, ...]) -> Plan:
         *service,
         *_gate(survey, later=bool(ground or service or survey.due.steps)),
     )
-    return replace(_plan(survey, found, notes), upgrade=upgrade)
+    return replace(_plan(survey, found), upgrade=upgrade)
 
 
-def changed_ground(survey: Surveyed) -> Sequence[Change]:
+def changed_ground(survey: Survey) -> Sequence[Change]:
     """Return the changes of the release that serves which make it restart."""
     return [change for change in changes(survey.staged.resources, survey.seen) if _restarts(survey, change)]
 
 
-def _plan(survey: Surveyed, found: tuple[Change, ...], notes: tuple[str, ...]) -> Plan:
+def _plan(survey: Survey, found: tuple[Change, ...]) -> Plan:
     return Plan(
         contract=survey.want.contract,
         release=survey.release,
         serving=survey.place.serving,
         resources=len(survey.staged.resources) + len(survey.serving) + len(ordered(survey.want.recipe, FIRST)) + 1,
         changes=found,
-        notes=notes,
+        notes=survey.notes,
         unfinished=crossings.unfinished(survey.crossing),
     )
 
 
-def _restarts(survey: Surveyed, change: Change) -> bool:
+def _restarts(survey: Survey, change: Change) -> bool:
     """Tell whether what serves must restart because of a change on the ground: it reads this only when it starts."""
     return survey.serves and change.resource in survey.staged.read
 
 
-def _ground(change: Change, survey: Surveyed) -> Change:
+def _ground(change: Change, survey: Survey) -> Change:
     names = survey.staged.secrets.get(change.resource)
     if names:
         change = replace(change, diff=(*change.diff, f"with the secrets: {', '.join(names)}"))
@@ -174,7 +133,7 @@ def _ground(change: Change, survey: Surveyed) -> Change:
     return replace(change, disrupts="restart") if _restarts(survey, change) else change
 
 
-def _steps(survey: Surveyed, *, later: bool) -> tuple[Change, ...]:
+def _steps(survey: Survey, *, later: bool) -> tuple[Change, ...]:
     return tuple(
         Change(
             f"step:{key(step, survey.release)}",
@@ -186,7 +145,7 @@ def _steps(survey: Surveyed, *, later: bool) -> tuple[Change, ...]:
     )
 
 
-def _gate(survey: Surveyed, *, later: bool) -> tuple[Change, ...]:
+def _gate(survey: Survey, *, later: bool) -> tuple[Change, ...]:
     if survey.proven:
         return ()
     why = "it serves, and was never seen at its public URL" if survey.serves else "it was not proven yet"

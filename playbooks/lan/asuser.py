@@ -10,6 +10,9 @@ from __future__ import annotations
 from playbooks.lan.layout import SOCKETS, Layout
 from playbooks.lan.units import PATH
 
+PYTHON = "/usr/bin/python3"
+"""What runs crmhost's own programs: the distribution's, which no customer's release can change."""
+
 
 def before(layout: Layout, home: str, *, folder: str | None = None) -> tuple[str, ...]:
     """Return the words before a program of the customer's; what follows may begin with `NAME=value` words.

@@ -15,14 +15,15 @@ from crm.plan import Crossing, Plan, Release, Want
 from crm.recipe import Ask, Exec, Http, PipLock, Recipe
 from playbooks.asking import read_answer
 from playbooks.attached import attached
+from playbooks.course import STEPS, Patience
 from playbooks.host import Host
-from playbooks.lan.asuser import before
+from playbooks.lan.asuser import PYTHON, before
 from playbooks.lan.facts import Place
 from playbooks.lan.layout import Layout, job
 from playbooks.lan.release import DATABASE
 from playbooks.lan.server import Setup
 from playbooks.lan.sites import Address
-from playbooks.lan.survey import look, notes_of, survey
+from playbooks.lan.survey import look, survey
 from playbooks.manifest import Manifest
 from playbooks.planned import plan_of
 from playbooks.programs import program
@@ -30,12 +31,10 @@ from playbooks.shell import sh
 from playbooks.terminal import safe_line
 
 if TYPE_CHECKING:
-    from playbooks.lan.work import LanWork, Patience
+    from playbooks.lan.work import LanWork
 
 PATIENCE = 20.0
 """Seconds within which the site answers as it should."""
-STEPS = "steps"
-"""The log of what the steps printed, among the processes' logs."""
 
 
 class LanDriver:
@@ -56,7 +55,7 @@ class LanDriver:
         self._setup = setup
         self._who = who
         self._progress = progress
-        self._patience = patience
+        self._patience = patience or Patience()
         self._salt = secrets.token_hex(16)
 
     def refuses(self, recipe: Recipe) -> str | None:
@@ -65,18 +64,16 @@ class LanDriver:
 
     def plan(self, want: Want) -> Plan:
         """Ask the server about every resource, change nothing, and return what differs."""
-        seen = survey(self._host, self._layout, want, self._setup, self._salt)
-        return plan_of(seen, notes_of(seen))
+        return plan_of(survey(self._host, self._layout, want, self._setup, self._salt))
 
     @contextmanager
     def lock(self, doing: str) -> Iterator[LanWork]:
         """Hold the contract's lock on the server; raises LockHeld naming step and holder."""
         from playbooks import session
-        from playbooks.lan.work import LanWork, Patience
+        from playbooks.lan.work import LanWork
 
-        patience = self._patience or Patience()
         with session.lock(self._host, self._layout.contract, doing, self._who) as held:
-            yield LanWork(held, self._layout, self._setup, self._progress, patience, self._salt)
+            yield LanWork(held, self._layout, self._setup, self._progress, self._patience, self._salt)
 
     def status(self, want: Want) -> Status:
         """Return what runs now."""
@@ -102,8 +99,6 @@ class LanDriver:
         `ask` is a plain GET. Raises GateFailed when the answer is not the expected one, or another certificate is
         shown.
         """
-        from playbooks.lan.work import PYTHON
-
         address, certificate = Address.of(want.slots["url"]), self._setup.certificate
         given = site_question(ask, address, None if certificate is None else certificate.leaf, PATIENCE)
         script = sh("printf %s {given} | {program}", given=given, program=program("site", PYTHON))
@@ -115,7 +110,6 @@ class LanDriver:
     @contextmanager
     def inside(self, release: Release) -> Iterator[tuple[str, int]]:
         """Give a loopback address here at which a release whose web process runs answers, whoever else is served."""
-        from playbooks.lan.work import PYTHON
         from playbooks.mover.inside import joined
 
         kept = self._place().find(release.id)

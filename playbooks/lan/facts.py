@@ -17,13 +17,12 @@ from crm.plan import Change
 from crm.records import parse
 from crm.sql import script
 from crm.steps import Records
-from playbooks.kept import Kept, newest_first
+from playbooks import kept
 from playbooks.kind import Account, Act, Row
 from playbooks.kinds.places import malformed
 from playbooks.lan.asuser import psql
 from playbooks.lan.firewall import Asked, decode_asked
 from playbooks.lan.layout import SOCKETS, Layout
-from playbooks.manifest import decode
 from playbooks.shell import Sh, sh
 
 _SAID = frozenset({"serving", "release", "firewall", "listen", "port", "systemd", "cluster", "clock"})
@@ -45,28 +44,15 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What lies in the contract's folder, and what the server's other customers need.
+class Place(kept.Place):
+    """What lies in the contract's folder, what the server is, and what its other customers need.
 
-    serving: the id of the release that `current` names; kept: newest proof first, then what never served; torn: ids of
-    folders without a manifest that can be read. taken: ports of others' releases; firewalls: what the others ask of the
-    firewall, by contract.
+    taken: ports of others' releases; firewalls: what the others ask of the firewall, by contract.
     """
 
-    serving: str | None
-    kept: tuple[Kept, ...]
-    torn: tuple[str, ...]
     server: Server
     taken: frozenset[int] = frozenset()
     firewalls: Mapping[str, Asked] = field(default_factory=dict)
-
-    def find(self, release_id: str | None) -> Kept | None:
-        """Return the kept release of that name."""
-        return next((kept for kept in self.kept if kept.id == release_id), None)
-
-    def before(self, release_id: str) -> Kept | None:
-        """Return the proven release that served last, other than this one."""
-        return next((kept for kept in self.kept if kept.id != release_id and kept.proven), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +128,13 @@ done""",
 
 def _place(key: str, said: Mapping[str, Sequence[Row]]) -> Place:
     ((_, _, link),) = said["serving"]
-    kept, torn = [], []
-    for _, _, name, text, proven in said.get("release", ()):
-        try:
-            manifest = decode(text, f"{key}/releases/{name}/release.json")
-        except HostError:
-            torn.append(name)
-            continue
-        if manifest.release.id == name:
-            kept.append(Kept(manifest, proven.strip()))
-        else:
-            torn.append(name)
+    whole, torn = kept.sorted_out(key, [(name, text, proven) for _, _, name, text, proven in said.get("release", ())])
     taken = {int(port) for _, _, port in said.get("listen", ()) if port.isdecimal()}
     asked = {who: decode_asked(text, who) for _, _, who, text in said.get("firewall", ())}
     return Place(
         posixpath.basename(link) or None,
-        newest_first(kept),
-        tuple(torn),
+        whole,
+        torn,
         _server(said),
         frozenset(taken),
         {who: one for who, one in asked.items() if one is not None},

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from crm.errors import Refused
 from crm.plan import Release
 from playbooks.become import HOME
+from playbooks.folders import Folders
 
 BASE = "/var/lib/crmhost"
 PARCELS = f"{BASE}/parcels"
@@ -26,7 +27,7 @@ _CONTRACT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:_try)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Folders):
     """The names of one contract; raises Refused for one that cannot be part of a unit's and an account's name."""
 
     contract: str
@@ -58,14 +59,9 @@ class Layout:
         return f"{self.engine}/lock"
 
     @property
-    def artifacts(self) -> str:
-        """Return the folder of the artifacts, which everybody may read and only root may write."""
-        return f"{BASE}/artifacts"
-
-    @property
-    def templates(self) -> str:
-        """Return the folder of the initialised databases, which hold no customer's data."""
-        return f"{BASE}/templates"
+    def shared(self) -> str:
+        """Return the folder of what all contracts use: artifacts, which everybody may read and only root may write."""
+        return BASE
 
     @property
     def customers(self) -> str:
@@ -76,26 +72,6 @@ class Layout:
     def root(self) -> str:
         """Return the folder of this contract."""
         return f"{self.customers}/{self.contract}"
-
-    @property
-    def releases(self) -> str:
-        """Return the folder of the releases."""
-        return f"{self.root}/releases"
-
-    @property
-    def current(self) -> str:
-        """Return the link to the release that serves."""
-        return f"{self.root}/current"
-
-    @property
-    def data(self) -> str:
-        """Return the folder of what outlives a release."""
-        return f"{self.root}/data"
-
-    @property
-    def log(self) -> str:
-        """Return the folder of what the steps printed."""
-        return f"{self.root}/log"
 
     @property
     def tls(self) -> str:
@@ -137,29 +113,9 @@ class Layout:
         """Return a pattern of all units of this contract, and of no other one: no contract's name has a dot."""
         return f"crmhost-{self.contract}.*"
 
-    def artifact(self, digest: str) -> str:
-        """Return one artifact's folder."""
-        return f"{self.artifacts}/{digest}"
-
     def template(self, key: str) -> str:
         """Return one initialised database, as pg_dump wrote it."""
         return f"{self.templates}/{key}.dump"
-
-    def release(self, release_id: str) -> str:
-        """Return one release's folder."""
-        return f"{self.releases}/{release_id}"
-
-    def manifest(self, release_id: str) -> str:
-        """Return what a release says of itself."""
-        return f"{self.release(release_id)}/release.json"
-
-    def proven(self, release_id: str) -> str:
-        """Return the file that says when a release last passed every gate."""
-        return f"{self.release(release_id)}/proven"
-
-    def run(self, release: Release) -> str:
-        """Return the folder of a release's sockets."""
-        return f"{self.runs}/{_mark(release)}"
 
     def unit(self, release: Release, process: str, sort: str = "service") -> str:
         """Return the unit of a release's process; of a job, whose name begins with `job-`, also the timer."""

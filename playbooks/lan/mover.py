@@ -24,7 +24,7 @@ from playbooks.kept import maker
 from playbooks.kind import Resource
 from playbooks.kinds.pgdatabase import PgDatabaseKind, PgDatabaseWanted
 from playbooks.kinds.postgres import identifier, tell
-from playbooks.lan.asuser import before, pg_restore, psql
+from playbooks.lan.asuser import PYTHON, before, pg_restore, psql
 from playbooks.mover.copying import answer, data
 from playbooks.mover.talk import Talk, talking
 from playbooks.observe import observe
@@ -35,7 +35,6 @@ from playbooks.terminal import safe
 if TYPE_CHECKING:
     from playbooks.lan.work import LanWork
 
-_PYTHON = "/usr/bin/python3"
 _LONGEST = 3600.0
 _CODE = b"crmhost: code "
 
@@ -191,7 +190,7 @@ class LanMover:
         return f"DROP DATABASE IF EXISTS {identifier(self._incoming)} WITH (FORCE);"
 
     def _store(self, *args: str) -> Sh:
-        python = self._words(*before(self._layout, "/", folder="/"), _PYTHON)
+        python = self._words(*before(self._layout, "/", folder="/"), PYTHON)
         return program("store", python, *args)
 
     def _as_user(self, command: Sh) -> Sh:

@@ -1,15 +1,15 @@
-"""What leaves a server: releases past those kept for rollback, what nobody uses any more, or all of a contract."""
+"""What leaves a server with a contract, or when what is on it is to be derived or started anew."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from crm.sql import script
-from playbooks.kept import Kept
 from playbooks.kinds.parcel import SUMS
 from playbooks.kinds.unit import RECORDS
 from playbooks.lan.asuser import psql
 from playbooks.lan.layout import BASE, PARCELS, Layout
+from playbooks.leaving import left_but_data
 from playbooks.shell import Sh, lines, sh
 
 _DRAIN = 60  # seconds that requests which nginx passed on before the switch have to end
@@ -61,43 +61,6 @@ systemctl reset-failed -- {pattern} 2>/dev/null || true""",
         units=Sh(layout.units),
         pattern=layout.units,
     )
-
-
-def drop_release(layout: Layout, kept: Kept, port: str) -> Sh:
-    """Return the script that removes a release with its records."""
-    return lines(
-        forget(layout, kept.id, port),
-        sh("rm -rf {folder} {run}", folder=layout.release(kept.id), run=layout.run(kept.manifest.release)),
-    )
-
-
-def drop_torn(layout: Layout, name: str) -> Sh:
-    """Return the script that removes a folder among the releases which is none."""
-    return sh("rm -rf {folder}", folder=layout.release(name))
-
-
-def drop_artifacts(layout: Layout, digests: Sequence[str]) -> Sh:
-    """Return the script that removes those of the artifacts that no release on the server names, with their templates.
-
-    A release's manifest is written before its artifact is looked for, so what is in use is always named. What is being
-    removed is first renamed: a copy that is half gone is never taken for whole.
-    """
-    one = sh(
-        """\
-for digest in {digests}; do
-  if ! grep -qsF "\\"artifact\\": \\"$digest\\"" {customers}/*/releases/*/release.json; then
-    rm -f {templates}/"$digest"-*
-    if [ -e {artifacts}/"$digest" ]; then
-      mv {artifacts}/"$digest" {artifacts}/".gone-$digest-$$" && rm -rf {artifacts}/".gone-$digest-$$"
-    fi
-  fi
-done""",
-        digests=digests,
-        customers=layout.customers,
-        artifacts=layout.artifacts,
-        templates=layout.templates,
-    )
-    return one if digests else sh(":")
 
 
 def drop_folders(layout: Layout, *, keep_data: bool) -> Sh:
@@ -157,9 +120,6 @@ if [ -e {root} ]; then find {root} | head -n 20; fi""",
         user=layout.user,
         root=layout.root,
     )
-    data = sh(
-        "if [ -d {root} ]; then find {root} -mindepth 1 -maxdepth 1 ! -name data | head -n 20; fi", root=layout.root
-    )
     return lines(
         sh(
             """\
@@ -177,6 +137,6 @@ ps -o pid=,args= -u {user} 2>/dev/null | sed 's/^ */process /' | head -n 20""",
             parcel=layout.parcel,
             user=layout.user,
         ),
-        data if keep_data else whole,
+        left_but_data(layout) if keep_data else whole,
         sh("true"),
     )

@@ -9,11 +9,11 @@ from playbooks.asking import question, read_answer
 from playbooks.host import Host
 from playbooks.kind import Resource
 from playbooks.kinds.unit import UnitKind, UnitSeen
+from playbooks.lan.asuser import PYTHON
 from playbooks.lan.facts import Place
 from playbooks.lan.layout import Layout, job
 from playbooks.lan.slots import values
 from playbooks.lan.survey import look, manner, port_of
-from playbooks.lan.work import PYTHON
 from playbooks.manifest import Manifest
 from playbooks.observe import observe
 from playbooks.programs import program

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from crm import crossing as crossings
 from crm.errors import HostError
-from crm.plan import Crossing, Release, Want
+from crm.plan import Release, Want
 from crm.release import artifact_digest, digest, template_key
 from crm.sql import script
-from crm.steps import Due, Records, key, ordered, without_release
+from crm.steps import Records, key, ordered, without_release
+from playbooks import planned
 from playbooks.asking import Manner
 from playbooks.host import Host
 from playbooks.kind import Resource
 from playbooks.lan import resources as made
-from playbooks.lan.asuser import before, psql
+from playbooks.lan.asuser import PYTHON, before, psql
 from playbooks.lan.facts import Place, PlaceKind, RecordKind, RecordSeen, RecordWanted
 from playbooks.lan.layout import Layout
 from playbooks.lan.release import lock_of, release_of
 from playbooks.lan.resources import Site
 from playbooks.lan.server import Setup
 from playbooks.lan.slots import free_port, values
-from playbooks.manifest import Manifest
 from playbooks.mover.memory import Memory, MemoryKind, Places
 from playbooks.observe import observe
 from playbooks.planned import Staged, due_of
@@ -33,42 +32,13 @@ PORT = "5432"
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """What a contract wants of a server, and what was seen there. `staged` comes before the steps, `serving` after.
+class Survey(planned.Survey):
+    """What a contract wants of a server, and what was seen there.
 
-    forget: the database says that files were derived for the release, whose folder is not there. template: the name of
-    the initialised database, and whether there is one. upgrading: the steps lead from another schema.
+    template: the name of the initialised database, and whether there is one.
     """
 
-    want: Want
-    release: Release
-    manifest: Manifest
-    known: Mapping[str, str]
-    staged: Staged
-    serving: tuple[Resource, ...]
-    place: Place
-    records: Records
-    due: Due
-    seen: Mapping[str, Any]
-    forget: bool
     template: tuple[str, bool]
-    memory: Memory
-
-    @property
-    def crossing(self) -> Crossing | None:
-        """Return the last upgrade that the server remembers."""
-        return self.memory.crossing
-
-    @property
-    def serves(self) -> bool:
-        """Tell whether the wanted release is the one that serves."""
-        return self.place.serving == self.release.id
-
-    @property
-    def proven(self) -> bool:
-        """Tell whether the wanted release has passed every gate since it was last switched to."""
-        kept = self.place.find(self.release.id)
-        return self.serves and kept is not None and bool(kept.proven)
 
 
 def survey(host: Host, layout: Layout, want: Want, setup: Setup, salt: str) -> Survey:
@@ -107,8 +77,9 @@ def survey(host: Host, layout: Layout, want: Want, setup: Setup, salt: str) -> S
         due=due_of(want, release, records, memory.crossing),
         seen=seen,
         forget=records != derived,
+        crossing=memory.crossing,
+        notes=_notes(staged),
         template=(template, found.template),
-        memory=memory,
     )
 
 
@@ -162,7 +133,7 @@ def manner(layout: Layout, known: Mapping[str, str], *, reached: bool = False) -
         "mark": script("mark"),
         "query": script("query"),
     }
-    return Manner(db, before(layout, known["run"]), reached)
+    return Manner(PYTHON, db, before(layout, known["run"]), reached)
 
 
 def template_name(want: Want, artifact: str, place: Place) -> str:
@@ -184,9 +155,9 @@ def _begun(want: Want, release: Release, found: RecordSeen) -> Records:
     return Records({key(step, release): "finished" for step in steps}, made_by, template=True)
 
 
-def notes_of(survey: Survey) -> tuple[str, ...]:
-    """Return what people should know of the host."""
-    if any(one.kind.name == "firewall" and one.want is not None for one in survey.staged.resources):
+def _notes(staged: Staged) -> tuple[str, ...]:
+    """Return what people should know of the server."""
+    if any(one.kind.name == "firewall" and one.want is not None for one in staged.resources):
         return ()
     return (
         "no firewall is touched on this server: target.firewall is absent, so its network alone decides who reaches it",

@@ -53,7 +53,7 @@ _STOP = 5
 
 def places(layout: Layout) -> Places:
     """Return the files by which the host remembers an upgrade, and that customers are shut out."""
-    return Places(f"{layout.root}/upgrade.json", f"{layout.root}/maintenance")
+    return Places(layout.crossing, layout.closed)
 
 
 def closing(layout: Layout, salt: str, shown: Manifest, kept: Sequence[Manifest]) -> tuple[Resource, ...]:

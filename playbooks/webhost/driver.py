@@ -15,6 +15,7 @@ from crm.recipe import Exec, Recipe
 from crm.slots import Filled
 from playbooks.asking import candidate_of
 from playbooks.attached import attached
+from playbooks.course import Patience
 from playbooks.host import Host
 from playbooks.manifest import Manifest
 from playbooks.mover.memory import recall
@@ -26,10 +27,10 @@ from playbooks.webhost.facts import Place
 from playbooks.webhost.layout import Layout, Serves
 from playbooks.webhost.resources import command
 from playbooks.webhost.slots import python_of
-from playbooks.webhost.survey import look, notes_of, survey
+from playbooks.webhost.survey import look, survey
 
 if TYPE_CHECKING:
-    from playbooks.webhost.work import Patience, WebHostWork
+    from playbooks.webhost.work import WebHostWork
 
 
 class WebHostDriver:
@@ -52,7 +53,7 @@ class WebHostDriver:
         self._document_root = document_root
         self._who = who
         self._progress = progress
-        self._patience = patience
+        self._patience = patience or Patience()
         self._salt = secrets.token_hex(16)
 
     def refuses(self, recipe: Recipe) -> str | None:
@@ -61,18 +62,16 @@ class WebHostDriver:
 
     def plan(self, want: Want) -> Plan:
         """Ask the host about every resource, change nothing, and return what differs."""
-        seen = survey(self._host, self._layout, want, self._document_root, self._salt)
-        return plan_of(seen, notes_of(seen))
+        return plan_of(survey(self._host, self._layout, want, self._document_root, self._salt))
 
     @contextmanager
     def lock(self, doing: str) -> Iterator[WebHostWork]:
         """Hold the contract's lock on the host; raises LockHeld naming step and holder."""
         from playbooks import session
-        from playbooks.webhost.work import Patience, WebHostWork
+        from playbooks.webhost.work import WebHostWork
 
-        patience = self._patience or Patience()
         with session.lock(self._host, self._layout.contract, doing, self._who) as held:
-            yield WebHostWork(held, self._layout, self._document_root, self._progress, patience, self._salt)
+            yield WebHostWork(held, self._layout, self._document_root, self._progress, self._patience, self._salt)
 
     def status(self, want: Want) -> Status:
         """Return what runs now."""
@@ -92,12 +91,11 @@ class WebHostDriver:
     def inside(self, release: Release) -> Iterator[tuple[str, int]]:
         """Give a loopback address here at which a staged release answers while this is held; no customer sees it."""
         from playbooks.mover.inside import inside
-        from playbooks.webhost.work import Patience
 
         kept = self._place().find(release.id)
         if kept is None:
             raise HostError(f"the host has no release {release.id}", "deploy it first")
-        layout, patience = self._layout, self._patience or Patience()
+        layout, patience = self._layout, self._patience
         known = {"run": layout.run(release), "release": layout.release(release.id)}
         candidate = candidate_of(known, kept.manifest.candidate)
         python = python_of(layout, kept.manifest)

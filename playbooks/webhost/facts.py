@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 from crm.errors import HostError
 from crm.plan import Change
 from crm.steps import Records
-from playbooks.kept import Kept, newest_first
+from playbooks import kept
 from playbooks.kind import Account, Act, Row
 from playbooks.kinds.door import MARK
-from playbooks.manifest import decode
 from playbooks.programs import program
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost.layout import Layout
@@ -24,27 +23,15 @@ from playbooks.webhost.steps import parse
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Place(kept.Place):
     """What lies in the contract's folder.
 
-    serving: the id of the release that `current` names; kept: newest proof first, then what never served; torn: ids of
-    folders without a manifest that can be read; document_root: where the host's own answer to that path leads; shown:
-    names in it that a web server would show as the start page, and that crmhost did not write.
+    document_root: where the host's own answer to that path leads; shown: names in it that a web server would show as
+    the start page, and that crmhost did not write.
     """
 
-    serving: str | None
-    kept: tuple[Kept, ...]
-    torn: tuple[str, ...]
     document_root: str | None
     shown: tuple[str, ...] = ()
-
-    def find(self, release_id: str | None) -> Kept | None:
-        """Return the kept release of that name."""
-        return next((kept for kept in self.kept if kept.id == release_id), None)
-
-    def before(self, release_id: str) -> Kept | None:
-        """Return the proven release that served last, other than this one."""
-        return next((kept for kept in self.kept if kept.id != release_id and kept.proven), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +104,7 @@ done
 def _place(key: str, rows: Sequence[Row]) -> Place:
     serving: str | None = None
     document_root: str | None = None
-    kept: list[Kept] = []
-    torn: list[str] = []
+    releases: list[tuple[str, str, str]] = []
     shown: list[str] = []
     for row in rows:
         match row:
@@ -129,22 +115,10 @@ def _place(key: str, rows: Sequence[Row]) -> Place:
             case ("shown", name):
                 shown.append(name)
             case ("release", name, text, proven):
-                _release(key, name, text, proven.strip(), kept, torn)
+                releases.append((name, text, proven))
             case _:
                 raise HostError(f"{key}: the host answered {row!r} about its releases", "run the command again")
-    return Place(serving, newest_first(kept), tuple(torn), document_root, tuple(shown))
-
-
-def _release(key: str, name: str, text: str, proven: str, kept: list[Kept], torn: list[str]) -> None:
-    try:
-        manifest = decode(text, f"{key}/releases/{name}/release.json")
-    except HostError:
-        torn.append(name)
-        return
-    if manifest.release.id == name:
-        kept.append(Kept(manifest, proven))
-    else:
-        torn.append(name)
+    return Place(serving, *kept.sorted_out(key, releases), document_root, tuple(shown))
 
 
 def any_python(artifacts: str) -> Sh:

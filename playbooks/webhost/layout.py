@@ -10,6 +10,7 @@ from crm.driver import Archives
 from crm.errors import Refused
 from crm.plan import Release
 from crm.recipe import Database
+from playbooks.folders import Folders
 from playbooks.manifest import Front
 
 SOCKET_PATH_BYTES = 107
@@ -30,7 +31,7 @@ class Serves:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Folders):
     """The folders of one contract. `home` is absolute, without a slash at its end, as the host resolved it.
 
     front: what the contract's requests meet; document_root: the folder that the host serves as files, as the contract
@@ -57,14 +58,14 @@ class Layout:
         return f"{self.home}/.crmhost"
 
     @property
-    def artifacts(self) -> str:
-        """Return the folder of the artifacts, which the contracts of the account share."""
-        return f"{self.account}/artifacts"
+    def shared(self) -> str:
+        """Return the folder of what the contracts of the account share."""
+        return self.account
 
     @property
-    def templates(self) -> str:
-        """Return the folder of the initialised databases, which hold no customer's data."""
-        return f"{self.account}/templates"
+    def customers(self) -> str:
+        """Return the folder of the contracts' folders."""
+        return self.account
 
     @property
     def root(self) -> str:
@@ -75,21 +76,6 @@ class Layout:
     def lock(self) -> str:
         """Return the file that whoever changes this contract holds."""
         return f"{self.root}/lock"
-
-    @property
-    def releases(self) -> str:
-        """Return the folder of the releases."""
-        return f"{self.root}/releases"
-
-    @property
-    def current(self) -> str:
-        """Return the link to the release that serves."""
-        return f"{self.root}/current"
-
-    @property
-    def data(self) -> str:
-        """Return the folder of what outlives a release."""
-        return f"{self.root}/data"
 
     @property
     def db(self) -> str:
@@ -124,14 +110,14 @@ class Layout:
         return f"{self.root}/maintenance"
 
     @property
+    def crossing(self) -> str:
+        """Return the file that remembers the last upgrade of the database's schema."""
+        return f"{self.root}/upgrade.json"
+
+    @property
     def page(self) -> str:
         """Return the maintenance page."""
         return f"{self.root}/page/page.html"
-
-    @property
-    def log(self) -> str:
-        """Return the folder of all logs."""
-        return f"{self.root}/log"
 
     @property
     def output(self) -> str:
@@ -143,25 +129,9 @@ class Layout:
         """Return the folder of the processes' locks, above each release's {run}."""
         return f"{self.root}/run"
 
-    def artifact(self, digest: str) -> str:
-        """Return one artifact's folder."""
-        return f"{self.artifacts}/{digest}"
-
     def template(self, key: str) -> str:
         """Return one initialised database."""
         return f"{self.templates}/{key}.sqlite3"
-
-    def release(self, release_id: str) -> str:
-        """Return one release's folder."""
-        return f"{self.releases}/{release_id}"
-
-    def manifest(self, release_id: str) -> str:
-        """Return what a release says of itself."""
-        return f"{self.release(release_id)}/release.json"
-
-    def run(self, release: Release) -> str:
-        """Return the folder of a release's sockets: short, since a socket's path is limited."""
-        return f"{self.runs}/{release.config[:8]}"
 
     def process_log(self, process: str) -> str:
         """Return a process's log."""

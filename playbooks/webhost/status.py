@@ -5,7 +5,7 @@ from __future__ import annotations
 from crm.driver import Status
 from crm.plan import Want
 from crm.recipe import Ask
-from playbooks.asking import question, read_answer
+from playbooks.asking import logged_in, question, read_answer
 from playbooks.host import Host
 from playbooks.kind import Resource
 from playbooks.kinds.process import ProcessKind, ProcessSeen
@@ -60,7 +60,7 @@ def _users(host: Host, layout: Layout, want: Want, manifest: Manifest) -> int | 
     """Return the number of active users, or None when the recipe's question has no such answer now."""
     known = {**values(layout, want, manifest.release, manifest.artifact), "listen": manifest.listen}
     ask = Ask(want.recipe.users.how, r"\d+\s*$")
-    given = question(ask, want, known, manifest.listen, 0.0)
+    given = question(ask, want, known, manifest.listen, 0.0, logged_in(known))
     script = sh("printf %s {given} | {ask}", given=given.decode(), ask=program("ask", known["python"]))
     answer = read_answer(host.ask(script, timeout=90.0).decode("utf-8", "replace"))
     words = answer.text.split()

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from crm import crossing as crossings
 from crm.errors import HostError
-from crm.plan import Crossing, Release, Want
+from crm.plan import Want
 from crm.release import artifact_digest, template_key
-from crm.steps import Due, Records, without_release
+from crm.steps import Records, without_release
 from playbooks.host import Host
 from playbooks.kind import Resource
 from playbooks.kinds.cron import CronSeen
 from playbooks.manifest import Manifest
 from playbooks.mover.memory import Memory, MemoryKind
 from playbooks.observe import observe
-from playbooks.planned import Staged, due_of
+from playbooks.planned import Survey, due_of
 from playbooks.webhost import closed
 from playbooks.webhost import resources as made
 from playbooks.webhost.code import access_of
@@ -27,39 +26,6 @@ from playbooks.webhost.front import check_doors
 from playbooks.webhost.layout import Layout, check_document_root, check_run
 from playbooks.webhost.release import artifact_of, release_of
 from playbooks.webhost.slots import values
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What a contract wants of a host, and what was seen there. `staged` comes before the steps, `serving` after.
-
-    forget: the database says that files were derived for the release, whose folder is not there. crossing: the last
-    upgrade that the host remembers.
-    """
-
-    want: Want
-    release: Release
-    manifest: Manifest
-    known: Mapping[str, str]
-    staged: Staged
-    serving: tuple[Resource, ...]
-    place: Place
-    records: Records
-    due: Due
-    seen: Mapping[str, Any]
-    forget: bool
-    crossing: Crossing | None = None
-
-    @property
-    def serves(self) -> bool:
-        """Tell whether the wanted release is the one that serves."""
-        return self.place.serving == self.release.id
-
-    @property
-    def proven(self) -> bool:
-        """Tell whether the wanted release has passed every gate since it was last switched to."""
-        kept = self.place.find(self.release.id)
-        return self.serves and kept is not None and bool(kept.proven)
 
 
 def survey(host: Host, layout: Layout, want: Want, document_root: str | None, salt: str) -> Survey:
@@ -112,6 +78,7 @@ def survey(host: Host, layout: Layout, want: Want, document_root: str | None, sa
         seen=seen,
         forget=records != derived,
         crossing=memory.crossing,
+        notes=_notes(want.contract, manifest, seen),
     )
 
 
@@ -134,12 +101,12 @@ def look(host: Host, layout: Layout) -> Place:
     return place
 
 
-def notes_of(survey: Survey) -> tuple[str, ...]:
+def _notes(contract: str, manifest: Manifest, seen: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what people should know of the host."""
-    cron = [seen for seen in survey.seen.values() if isinstance(seen, CronSeen)]
-    if all(seen.usable for seen in cron):
+    cron = [one for one in seen.values() if isinstance(one, CronSeen)]
+    if all(one.usable for one in cron):
         return ()
-    who, jobs = survey.want.contract, [job.name for job in survey.manifest.jobs]
-    why = "has no cron" if any(seen.state == "no-tool" for seen in cron) else "does not let this account use cron"
+    jobs = [job.name for job in manifest.jobs]
+    why = "has no cron" if any(one.state == "no-tool" for one in cron) else "does not let this account use cron"
     never = f"; its jobs never run: {', '.join(jobs)}" if jobs else ""
-    return (f"this host {why}: after a reboot or crash nothing restarts {who} until the next deploy{never}",)
+    return (f"this host {why}: after a reboot or crash nothing restarts {contract} until the next deploy{never}",)

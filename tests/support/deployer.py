@@ -11,8 +11,8 @@ from crmhost import deploy
 from crmhost.public import check
 from crmhost.sequence import Means
 from playbooks.connect import Address, connect
+from playbooks.course import Patience
 from playbooks.webhost.driver import WebHostDriver
-from playbooks.webhost.work import Patience
 from tests.support.backups import open_backups
 from tests.support.wants import small_want
 

@@ -25,10 +25,10 @@ from crmhost.deploy import Destroy, Outcome
 from crmhost.public import check
 from crmhost.sandbox.host import Sandbox
 from crmhost.sequence import Means, Public, Sure, nobody
+from playbooks.course import Patience
 from playbooks.kinds.venv import MARKER, VenvWanted
 from playbooks.webhost.driver import WebHostDriver
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.work import Patience
 from tests.support.backups import open_backups
 from tests.support.hosts import reach
 from tests.support.smallapp.recipe import RECIPE, VERSIONS

@@ -25,9 +25,9 @@ from crmhost.public import check
 from crmhost.sandbox.host import Sandbox
 from crmhost.sequence import Means
 from playbooks.connect import Address, connect
+from playbooks.course import Patience
 from playbooks.known_hosts import name_of, pin
 from playbooks.webhost.driver import WebHostDriver
-from playbooks.webhost.work import Patience
 from tests.support.deployments import Customer, lend_artifacts, spare_port
 from tests.support.wants import small_want
 

@@ -22,10 +22,10 @@ from crmhost import deploy
 from crmhost.deploy import Destroy, Outcome
 from crmhost.public import check
 from crmhost.sequence import Means
+from playbooks.course import Patience
 from playbooks.kinds.venv import MARKER, VenvWanted
 from playbooks.webhost.driver import WebHostDriver
 from playbooks.webhost.layout import Layout, Serves
-from playbooks.webhost.work import Patience
 from tests.support.sharedhost import HOME, SharedHost
 from tests.support.smallapp.recipe import RECIPE, VERSIONS
 from tests.support.wants import SECRETS, small_want

@@ -20,12 +20,12 @@ from crmhost.door import Door
 from crmhost.lancertificate import authority, issue
 from crmhost.public import check
 from crmhost.sequence import Means, Public, Sure, nobody
+from playbooks.course import Patience
 from playbooks.lan.driver import LanDriver
 from playbooks.lan.firewall import Asked
 from playbooks.lan.layout import Layout
 from playbooks.lan.server import Setup
 from playbooks.lan.sites import Certificate
-from playbooks.lan.work import Patience
 from tests.support.backups import open_backups
 from tests.support.lanhost import LanHost
 from tests.support.smallapp.recipe import RECIPE

@@ -12,11 +12,12 @@ from crm.bundle import SQLITE, Writer
 from crm.errors import HostError
 from crm.plan import Want
 from playbooks import session
+from playbooks.course import Patience
 from playbooks.lan.firewall import Asked
 from playbooks.lan.layout import Layout
 from playbooks.lan.mover import LanMover
 from playbooks.lan.server import Setup
-from playbooks.lan.work import LanWork, Patience
+from playbooks.lan.work import LanWork
 from tests.support.lanhost import LanHost
 from tests.support.wants import small_want
 

@@ -11,8 +11,8 @@ import pytest
 from crm.errors import GateFailed, Refused
 from crm.plan import Event
 from crm.recipe import File
+from playbooks.course import Patience
 from playbooks.webhost.layout import Serves
-from playbooks.webhost.work import Patience
 from tests.support.hosted import EMPTY, Hosted, Visitor, lend_environments
 from tests.support.sharedhost import SharedHost
 from tests.support.smallapp.recipe import RECIPE

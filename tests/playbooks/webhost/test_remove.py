@@ -10,10 +10,11 @@ import pytest
 from crm.plan import Release
 from crm.slots import Filled
 from playbooks.kept import Kept, past
+from playbooks.leaving import drop_artifacts, drop_release
 from playbooks.manifest import Manifest, Runs, encode
 from playbooks.shell import Sh
 from playbooks.webhost.layout import Layout
-from playbooks.webhost.remove import drop_artifacts, drop_contract, drop_release, left_over
+from playbooks.webhost.remove import drop_contract, forget, left_over
 
 RUN = Runs("web", Filled(("web",), {}, "/"), 1)
 
@@ -57,7 +58,7 @@ def test_after_a_rollback_the_serving_one_stays_whatever_its_age() -> None:
 def test_a_release_goes_with_its_sockets_and_nothing_else(layout: Layout) -> None:
     old, new = kept("1"), kept("2")
     put(layout, old, new)
-    run(drop_release(layout, old))
+    run(drop_release(layout, old, forget(layout, old.id)))
     assert [path.name for path in Path(layout.releases).iterdir()] == [new.id]
     assert [str(path) for path in Path(layout.runs).iterdir()] == [layout.run(new.manifest.release)]
 
