@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from crm.plan import Change
-from playbooks.kind import Account, Act, Row
-from playbooks.kinds.places import malformed
+from playbooks.kind import Account, Row
 from playbooks.lan.layout import BASE
+from playbooks.looking import KIB, Looks, condition, free
 from playbooks.shell import Sh, sh
 
-_KIB = 1024
-_DF = re.compile(r"\s(\d+)\s+(\d+)\s+(-?\d+)\s+(?:\d+%|-)\s")
 _PROGRAM = re.compile(r'"([^"]*)"')
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")
 
@@ -46,7 +42,7 @@ class ServerCondition:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerKind:
+class ServerKind(Looks):
     """The key is the contract. Nothing is ever made here; `crmhost doctor` judges what is seen.
 
     As another account than root it is answered too, without the names of others' programs.
@@ -93,23 +89,7 @@ done""",
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, ServerCondition]:
         """Return the condition; raises HostError for rows that the fragment cannot have meant."""
-        said: dict[str, list[tuple[str, ...]]] = {}
-        for row in rows:
-            if len(row) < 2:
-                raise malformed(self.name, row)
-            said.setdefault(row[1], []).append(row[2:])
-        try:
-            return {rows[0][0]: _condition({what: [*values] for what, values in said.items()})}
-        except (LookupError, ValueError) as error:
-            raise malformed(self.name, rows[0] if rows else ()) from error
-
-    def diff(self, key: str, want: ServerWanted | None, seen: ServerCondition | None) -> Change | None:  # noqa: ARG002 - the shape of a kind
-        """Return None: a condition is what it is."""
-        return None
-
-    def act(self, key: str, want: Any, seen: Any) -> Act:  # noqa: ANN401 - never called
-        """Raise: nothing ever differs."""
-        raise NotImplementedError(key, want, seen)
+        return condition(self.name, rows, _condition)
 
 
 def _condition(said: Mapping[str, Sequence[tuple[str, ...]]]) -> ServerCondition:
@@ -119,9 +99,9 @@ def _condition(said: Mapping[str, Sequence[tuple[str, ...]]]) -> ServerCondition
         clock=int(said["clock"][0][0]),
         release=(name, version, title),
         systemd=int(systemd[0][0].split()[1]) if systemd else None,
-        disk=_free(said["disk"][0][0], _KIB),
-        files=_free(said["files"][0][0], 1),
-        memory=int(memory[0][0]) * _KIB if memory else None,
+        disk=free(said["disk"][0][0], KIB),
+        files=free(said["files"][0][0], 1),
+        memory=int(memory[0][0]) * KIB if memory else None,
         ports={int(port): _programs(lines) for port, lines in said.get("port", ())} if "shows-ports" in said else None,
         packaging=tuple(dict.fromkeys(who for (who,) in said.get("packaging", ()))),
     )
@@ -130,9 +110,3 @@ def _condition(said: Mapping[str, Sequence[tuple[str, ...]]]) -> ServerCondition
 def _programs(lines: str) -> tuple[str, ...]:
     """Return the names of the programs in what `ss` printed; it leaves out those that only root may know."""
     return tuple(sorted(set(_PROGRAM.findall(lines)))) or ("?",)
-
-
-def _free(line: str, unit: int) -> int | None:
-    """Return what is free by a line of `df -P`; None where it says nothing, as of a file system without a bound."""
-    found = _DF.search(line)
-    return None if found is None or found[1] == "0" else int(found[3]) * unit

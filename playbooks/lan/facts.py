@@ -13,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crm.errors import HostError
-from crm.plan import Change
 from crm.records import parse
 from crm.sql import script
 from crm.steps import Records
 from playbooks import kept
-from playbooks.kind import Account, Act, Row
+from playbooks.kind import Account, Row
 from playbooks.kinds.places import malformed
 from playbooks.lan.asuser import psql
 from playbooks.lan.firewall import Asked, decode_asked
 from playbooks.lan.layout import SOCKETS, Layout
+from playbooks.looking import Looks
 from playbooks.shell import Sh, sh
 
 _SAID = frozenset({"serving", "release", "firewall", "listen", "port", "systemd", "cluster", "clock"})
@@ -56,7 +56,7 @@ class Place(kept.Place):
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceKind:
+class PlaceKind(Looks):
     """Reads the contract's folder and the server."""
 
     name: str = "place"
@@ -117,14 +117,6 @@ done""",
         except (LookupError, ValueError) as error:
             raise malformed(self.name, rows[0]) from error
 
-    def diff(self, key: str, want: Layout | None, seen: Place | None) -> Change | None:  # noqa: ARG002 - see above
-        """Return None: a place is what it is."""
-        return None
-
-    def act(self, key: str, want: Layout | None, seen: Place | None) -> Act:
-        """Raise: nothing ever differs."""
-        raise NotImplementedError(key, want, seen)
-
 
 def _place(key: str, said: Mapping[str, Sequence[Row]]) -> Place:
     ((_, _, link),) = said["serving"]
@@ -179,7 +171,7 @@ class RecordSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordKind:
+class RecordKind(Looks):
     """Reads the records of a contract's steps, as the customer's own user: the database is in that one's hands."""
 
     name: str = "record"
@@ -222,11 +214,3 @@ row {key} "$k" "$t" "$s\"""",
                 case _:
                     raise malformed(self.name, row)
         return seen
-
-    def diff(self, key: str, want: RecordWanted | None, seen: RecordSeen | None) -> Change | None:  # noqa: ARG002 - see above
-        """Return None: what is due is decided for all steps together."""
-        return None
-
-    def act(self, key: str, want: RecordWanted | None, seen: RecordSeen | None) -> Act:
-        """Raise: nothing ever differs."""
-        raise NotImplementedError(key, want, seen)

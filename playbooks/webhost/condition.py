@@ -5,18 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from crm.plan import Change
-from playbooks.kind import Account, Act, Row
+from playbooks.kind import Account, Row
 from playbooks.kinds.php import php_names
-from playbooks.kinds.places import malformed
 from playbooks.kinds.venv import python_names
+from playbooks.looking import KIB, Looks, condition, free
 from playbooks.shell import Sh, sh
 
-_KIB = 1024
 _UNLIMITED = 1 << 60  # how an old kernel says that there is no limit
-_DF = re.compile(r"\s(\d+)\s+(\d+)\s+(-?\d+)\s+(?:\d+%|-)\s")
 _QUOTA = re.compile(r"\s+(\d+)\*?\s+(\d+)\s+(\d+)\s+\d+\s+(\d+)\*?\s+(\d+)\s+(\d+)\s+\d+\s*")
 _TELL = """\
 import sys
@@ -113,7 +109,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class ConditionKind:
+class ConditionKind(Looks):
     """The key is the contract. Nothing is ever made here; `crmhost doctor` judges what is seen."""
 
     name: str = "condition"
@@ -176,23 +172,7 @@ if [ -n "$f" ] && [ -w "$f" ]; then row {key} fills; fi""",
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, Condition]:
         """Return the condition; raises HostError for rows that the fragment cannot have meant."""
-        said: dict[str, list[tuple[str, ...]]] = {}
-        for row in rows:
-            if len(row) < 2:
-                raise malformed(self.name, row)
-            said.setdefault(row[1], []).append(row[2:])
-        try:
-            return {rows[0][0]: _condition({what: [*values] for what, values in said.items()})}
-        except (LookupError, ValueError) as error:
-            raise malformed(self.name, rows[0] if rows else ()) from error
-
-    def diff(self, key: str, want: ConditionWanted | None, seen: Condition | None) -> Change | None:  # noqa: ARG002 - the shape of a kind
-        """Return None: a condition is what it is."""
-        return None
-
-    def act(self, key: str, want: Any, seen: Any) -> Act:  # noqa: ANN401 - never called
-        """Raise: nothing ever differs."""
-        raise NotImplementedError(key, want, seen)
+        return condition(self.name, rows, _condition)
 
 
 def _condition(said: Mapping[str, Sequence[tuple[str, ...]]]) -> Condition:
@@ -201,10 +181,10 @@ def _condition(said: Mapping[str, Sequence[tuple[str, ...]]]) -> Condition:
     return Condition(
         clock=int(said["clock"][0][0]),
         uid=int(said["uid"][0][0]),
-        disk=_free(said["disk"][0][0], _KIB),
-        files=_free(said["files"][0][0], 1),
+        disk=free(said["disk"][0][0], KIB),
+        files=free(said["files"][0][0], 1),
         quotas=quotas(said["quota"][0][0]),
-        memory=int(memory[0][0]) * _KIB if memory else None,
+        memory=int(memory[0][0]) * KIB if memory else None,
         memory_limit=min(limits, default=None),
         pythons=tuple(_python(*row) for row in said.get("python", ())),
         listeners=tuple(int(uid) for (uid,) in said.get("listener", ())) if "shows-ports" in said else None,
@@ -227,7 +207,7 @@ def quotas(text: str) -> tuple[Quota, ...]:
             used, soft, hard, files, soft_files, hard_files = map(int, numbers.groups())
             size = _left(used, soft, hard)
             found.append(
-                Quota(place, None if size is None else size * _KIB, _left(files, soft_files, hard_files)),
+                Quota(place, None if size is None else size * KIB, _left(files, soft_files, hard_files)),
             )
     return tuple(found)
 
@@ -236,12 +216,6 @@ def _left(used: int, soft: int, hard: int) -> int | None:
     """Return what is left below the lower limit; zero means that there is none."""
     limits = [limit for limit in (soft, hard) if limit]
     return max(0, min(limits) - used) if limits else None
-
-
-def _free(line: str, unit: int) -> int | None:
-    """Return the free part of a line of `df -P`; a file system without a fixed number of files has none."""
-    found = _DF.search(f" {line} ")
-    return None if found is None or found[1] == "0" else max(0, int(found[3])) * unit
 
 
 def _python(path: str, told: str) -> Python:

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from crm.errors import HostError
-from crm.plan import Change
 from crm.steps import Records
 from playbooks import kept
-from playbooks.kind import Account, Act, Row
+from playbooks.kind import Account, Row
 from playbooks.kinds.door import MARK
+from playbooks.looking import Looks
 from playbooks.programs import program
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost.layout import Layout
@@ -43,7 +43,7 @@ class PlaceWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceKind:
+class PlaceKind(Looks):
     """Reads the contract's folder."""
 
     name: str = "place"
@@ -59,14 +59,6 @@ class PlaceKind:
         for row in rows:
             by_key.setdefault(row[0], []).append(row[1:])
         return {key: _place(key, found) for key, found in by_key.items()}
-
-    def diff(self, key: str, want: PlaceWanted | None, seen: Place | None) -> Change | None:  # noqa: ARG002 - see above
-        """Return None: a place is what it is."""
-        return None
-
-    def act(self, key: str, want: PlaceWanted | None, seen: Place | None) -> Act:
-        """Raise: nothing ever differs."""
-        raise NotImplementedError(key, want, seen)
 
     def _ask(self, key: str, want: PlaceWanted) -> Sh:
         layout = want.layout
@@ -149,7 +141,7 @@ class RecordWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordKind:
+class RecordKind(Looks):
     """Reads the records of a contract's steps."""
 
     artifacts: str
@@ -212,11 +204,3 @@ else row {key} database "$(printf %s {access} | {read} 2>&1)"; fi""",
                 case _:
                     raise HostError(f"the host answered {row!r} about its records", "run the command again")
         return seen
-
-    def diff(self, key: str, want: RecordWanted | None, seen: Records | None) -> Change | None:  # noqa: ARG002 - see above
-        """Return None: what is due is decided for all steps together."""
-        return None
-
-    def act(self, key: str, want: RecordWanted | None, seen: Records | None) -> Act:
-        """Raise: nothing ever differs."""
-        raise NotImplementedError(key, want, seen)
