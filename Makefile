@@ -69,6 +69,7 @@ lock: $(VENV)/uv.done
 	@$(COMPILE) requirements/go.in -o requirements/go.txt
 	@$(COMPILE) requirements/run.in -o requirements/run.txt
 	@$(COMPILE) requirements/test.in -c requirements/run.txt -o requirements/test.txt
+	@$(COMPILE) requirements/peers.in -o requirements/peers.txt
 
 clean:
 	rm -rf $(VENV) build
