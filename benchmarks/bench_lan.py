@@ -58,7 +58,7 @@ def nothing(made: Company) -> list[Row]:
     seen = surveyed(made, "acme", host, find(CREME.recipe))
     tasks = tasks_of(seen)
     resources = made.run("plan", "acme")["resources"]
-    print(f"crmhost asks about {resources} resources; each peer has {len(tasks)} tasks about {things(tasks)} of them:")
+    print(f"crmhost asks about {resources} resources; each peer has {len(tasks)} tasks about {things(tasks)} things:")
     print(f"  {summary(tasks)}")
     given = _peers(made)
     server = peers.Server("acme", host.address, tasks)

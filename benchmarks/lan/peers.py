@@ -149,9 +149,8 @@ def _modules(task: Task) -> Iterator[Mapping[str, Any]]:  # noqa: C901 -- a case
         case "database":
             query = _DATABASE.format(task["name"])
             yield _ask(_psql("postgres", query), task["owner"])
-        case "table":
-            digest = f"nft -s list table inet {task['name']} | sha256sum | cut -d' ' -f1"
-            yield {"ansible.builtin.shell": {"cmd": digest}, **_judged(task["digest"])}
+        case "shell":
+            yield {"ansible.builtin.shell": {"cmd": task["command"]}, **_judged(task["answer"])}
         case "query":
             yield _ask(_psql(task["database"], task["query"]), task["answer"])
 

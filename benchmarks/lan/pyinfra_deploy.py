@@ -46,7 +46,7 @@ for task in json.loads(Path(host.data.tasks).read_text()):
         case "database":
             owned = {"owner": task["owner"], "psql_port": int(task["port"])}
             postgres.database(database=task["name"], _sudo_user="postgres", **owned)
-        case "table":
-            _ask(f"nft -s list table inet {task['name']} | sha256sum | cut -d' ' -f1", task["digest"])
+        case "shell":
+            _ask(task["command"], task["answer"])
         case "query":
             _ask(_psql(task["database"], task["query"]), task["answer"])

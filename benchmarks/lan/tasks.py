@@ -28,9 +28,11 @@ from playbooks.kinds.unit import FOLDER as UNITS
 from playbooks.kinds.unit import UnitWanted
 from playbooks.kinds.venv import MARKER, VenvWanted
 from playbooks.lan.survey import Survey
+from playbooks.shell import sh
 
 Task = Mapping[str, Any]
-"""`do` says what: packages, user, folder, file, link, service, role, database, table (of nftables) or query."""
+"""`do` says what: packages, user, folder, file, link, service, role, database, query; or shell, for what no tool has a
+way of its own: the rules in the kernel, and whether there is an interpreter."""
 
 
 def tasks_of(seen: Survey) -> list[Task]:
@@ -59,6 +61,8 @@ def _tasks(resource: Resource, seen: Survey) -> Iterator[Task]:  # noqa: C901 --
         case VenvWanted():
             there = seen.seen[resource.id]
             yield _file(posixpath.join(resource.key, MARKER), f"{there.digest} {there.python}\n", 0o644)
+            runs = sh("test -x {python} && echo runs", python=posixpath.join(resource.key, "bin/python"))
+            yield {"do": "shell", "command": runs.text, "answer": "runs"}
         case LinkWanted(target):
             yield {"do": "link", "path": resource.key, "target": target}
         case SiteWanted(content):
@@ -74,7 +78,8 @@ def _tasks(resource: Resource, seen: Survey) -> Iterator[Task]:  # noqa: C901 --
             yield {"do": "database", "name": resource.key, "owner": owner, "port": seen.known["dbport"]}
         case FirewallWanted() as one:
             yield _file(f"/etc/{resource.key}-firewall.nft", one.text(resource.key))
-            yield {"do": "table", "name": resource.key, "digest": seen.seen[resource.id].live}
+            live = sh("nft -s list table inet {table} | sha256sum | cut -d' ' -f1", table=resource.key)
+            yield {"do": "shell", "command": live.text, "answer": seen.seen[resource.id].live}
             yield _service(f"{resource.key}-firewall.service", active=None, enabled=True)
 
 
