@@ -1,13 +1,18 @@
-"""Creme over SSH by the command line: nothing to do afterwards, one edit is one change, and no secret is anywhere."""
+"""A customer's whole life with Creme on a web host by the command line, in the order in which it happens.
+
+The older version is deployed and no secret shows anywhere; nothing is to do afterwards, and one edit is one change; it
+goes from 2.7 to 2.8, a backup first; a copy of another backup proves that one; back again; and nothing is left.
+"""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,19 +20,20 @@ import pytest
 
 from crmhost.demo.scene import Scene, set_scene, sweep
 
-pytestmark = [pytest.mark.slow, pytest.mark.creme, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.creme, pytest.mark.timeout(1800)]
+OLD, NEW = "2.7.13", "2.8.6"
 
 
 @pytest.fixture(scope="module")
 def scene(surroundings: dict[str, str]) -> Iterator[Scene]:
-    """A web host, a fleet and a signed contract on it, not deployed yet."""
+    """A web host, a fleet and a signed contract for the older version on it, not deployed yet."""
     with set_scene(surroundings) as scene:
         address = scene.host.address
         scene.commands.run("init", "--set", f"ssh.key={scene.host.key_file}")
         scene.commands.run(
             *("init", "acme", "--host", address.host, "--port", str(address.port), "--user", address.user),
             *("--listen", f"127.0.0.1:{scene.site}", "--url", f"http://127.0.0.1:{scene.site}/"),
-            *("--set", "term.signed=2026-01-10"),
+            *("--set", "term.signed=2026-01-10", "--set", f"crm.version={OLD}"),
         )
         yield scene
     sweep(scene.folder, keep_fleet=False)
@@ -66,6 +72,20 @@ def crmhost(scene: Scene, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def told(scene: Scene, *arguments: str) -> list[dict[str, object]]:
+    """Run a command that must end well; return its JSON Lines."""
+    done = crmhost(scene, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def contacts(scene: Scene) -> int:
+    path = scene.host.home / ".crmhost/acme/data/db.sqlite3"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        found: int = db.execute("select count(*) from persons_contact").fetchone()[0]
+        return found
+
+
 def test_a_deploy_shows_no_secret_anywhere(scene: Scene) -> None:
     planted = {
         "admin-password": "Planted-Admin-4711-Secret",
@@ -76,12 +96,12 @@ def test_a_deploy_shows_no_secret_anywhere(scene: Scene) -> None:
     identity = Path(scene.commands.environment["CRMHOST_AGE_KEY_FILE"]).read_text()
     values = [*planted.values(), *(line for line in identity.splitlines() if line.startswith("AGE-SECRET"))]
     plan = crmhost(scene, "plan", "acme", "--json")
-    with watched() as told:
+    with watched() as shown:
         deploy = crmhost(scene, "deploy", "acme", "--yes", "--json", "--accept-host-key")
     assert deploy.returncode == 0, deploy.stderr
     logs = crmhost(scene, "logs", "acme", "steps", "--lines", "1000")
     assert logs.returncode == 0
-    texts = [*told, plan.stdout, plan.stderr, deploy.stdout, deploy.stderr, logs.stdout, logs.stderr]
+    texts = [*shown, plan.stdout, plan.stderr, deploy.stdout, deploy.stderr, logs.stdout, logs.stderr]
     host = scene.host.home / ".crmhost"
     kept = [path for path in host.rglob("*") if path.is_file() and not path.is_symlink()]
     journal = [path.read_text("utf-8", "replace") for path in kept if "journal" in path.name or path.suffix == ".log"]
@@ -128,8 +148,35 @@ def test_logs_status_and_exec_tell_of_what_runs(scene: Scene) -> None:
     ran = crmhost(
         scene, "exec", "acme", "--", "python", "-c", "import creme; print(creme.__version__); raise SystemExit(7)"
     )
-    assert (ran.stdout.strip(), ran.returncode) == ("2.8.6", 7)
+    assert (ran.stdout.strip(), ran.returncode) == (OLD, 7)
     assert "gunicorn" in crmhost(scene, "logs", "acme", "web").stdout.lower()
+
+
+def test_it_is_upgraded_and_everybody_still_gets_in(scene: Scene) -> None:
+    before = contacts(scene)
+    contract = Path(scene.commands.fleet) / "contracts" / "acme.yaml"
+    contract.write_text(contract.read_text().replace(OLD, NEW))
+    outcome = told(scene, "deploy", "acme", "--yes")[-1]
+    assert (outcome["did"], str(outcome["release"]).startswith(f"creme-{NEW}-")) == ("deployed", True)
+    assert told(scene, "login", "acme")[-1]["administrator"] == "accepted"
+    assert told(scene, "plan", "acme")[-1]["changes"] == 0
+    assert contacts(scene) == before > 0
+    (backup,) = told(scene, "backup", "acme", "list")
+    assert (backup["id"], backup["why"]) == (outcome["backup"], "upgrade")
+    assert str(backup["release"]).startswith(f"creme-{OLD}-")
+
+
+def test_a_backup_of_it_is_proven_by_a_copy(scene: Scene) -> None:
+    made = told(scene, "backup", "acme")[-1]
+    proof = told(scene, "restore", "acme", "--to", "scratch")[-1]
+    assert (proof["id"], proof["login"]) == (made["id"], "accepted")
+    assert not (scene.host.home / ".crmhost/acme_try").exists()
+
+
+def test_it_goes_back_with_the_backup_of_the_upgrade(scene: Scene) -> None:
+    outcome = told(scene, "rollback", "acme", "--yes")[-1]
+    assert (outcome["did"], str(outcome["release"]).startswith(f"creme-{OLD}-")) == ("rolled back", True)
+    assert told(scene, "login", "acme")[-1]["administrator"] == "accepted"
 
 
 def test_destroy_leaves_nothing_of_it(scene: Scene) -> None:
