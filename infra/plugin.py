@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from crm.errors import CrmhostError
+from infra.workfolder import write_whole
 
 PLUGIN = "pulumi-resource-docker"
 _PATIENCE = 10.0
 """Seconds for the provider to say its version, which it does at once."""
+_NO_ENGINE = "127.0.0.1:1"
+"""The address of a Pulumi that nothing is told to."""
 
 
 def plugin_version() -> str:
@@ -40,21 +45,46 @@ def find_plugin(environment: Mapping[str, str]) -> Path | None:
     return cached if cached.is_file() else None
 
 
-def said_version(plugin: Path) -> str:
-    """Return what the provider says when it is asked for its version; "" when it says none."""
+def said_version(plugin: Path, environment: Mapping[str, str]) -> str:
+    """Return the version that the provider says it has, asked as Pulumi asks; "" when it says none."""
+    import grpc
+    from google.protobuf.empty_pb2 import Empty
+    from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderStub
+
     try:
-        asked = subprocess.run(  # noqa: S603 -- the program that Pulumi would start as well
-            [str(plugin), "-version"],
+        with subprocess.Popen(  # noqa: S603 -- the program that Pulumi would start as well
+            [str(plugin), _NO_ENGINE],
+            env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+            text=True,
+        ) as process:
+            late = threading.Timer(_PATIENCE, process.kill)
+            late.start()
+            try:
+                port = (process.stdout.readline() if process.stdout else "").strip()
+                with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                    return str(ResourceProviderStub(channel).GetPluginInfo(Empty(), timeout=_PATIENCE).version)
+            finally:
+                late.cancel()
+                process.kill()
+    except (OSError, grpc.RpcError):
         return ""
-    found = re.fullmatch(r"v?(\d+\.\d+\.\d+[\w.+-]*)", asked.stdout.decode("utf-8", "replace").strip())
-    return found[1] if found else ""
+
+
+def known_version(plugin: Path, environment: Mapping[str, str], memory: Path) -> str:
+    """Return the same, asked once for each file that the provider is; memory: the file that keeps the answer."""
+    found = plugin.stat()
+    key = [str(plugin), found.st_mtime_ns, found.st_size]
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        kept = json.loads(memory.read_text(encoding="utf-8"))
+        if kept["provider"] == key:
+            return str(kept["version"])
+    said = said_version(plugin, environment)
+    memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_whole(memory, json.dumps({"provider": key, "version": said}))
+    return said
 
 
 def suits(said: str, wanted: str) -> bool:
@@ -65,9 +95,9 @@ def suits(said: str, wanted: str) -> bool:
     return not said or _major(said) == _major(wanted)
 
 
-def refuse_other(plugin: Path) -> None:
+def refuse_other(plugin: Path, said: str) -> None:
     """Raise CrmhostError for a provider of another version: Pulumi would only warn, and fail later in other words."""
-    said, wanted = said_version(plugin), plugin_version()
+    wanted = plugin_version()
     if not suits(said, wanted):
         raise CrmhostError(
             f"{plugin} is version {said} of Pulumi's Docker provider; crmhost needs {_major(wanted)}.x",
@@ -76,4 +106,4 @@ def refuse_other(plugin: Path) -> None:
 
 
 def _major(version: str) -> str:
-    return version.partition(".")[0]
+    return version.lstrip("v").partition(".")[0]

@@ -30,7 +30,7 @@ from infra.command import Bounded
 from infra.complaints import Where, explain
 from infra.events import Watcher
 from infra.naming import OUTPUT
-from infra.plugin import find_plugin, plugin_on_path, plugin_version, refuse_other
+from infra.plugin import find_plugin, known_version, plugin_on_path, plugin_version, refuse_other
 from infra.workfolder import WorkFolder
 
 Program: TypeAlias = Callable[[], None]
@@ -124,7 +124,8 @@ class Runner:
         path = {"PATH": os.pathsep.join([str(self.access.pulumi), environment.get("PATH", os.defpath)])}
         on_path = plugin_on_path(path)
         if on_path is not None:
-            refuse_other(on_path)
+            variables = handed_on(environment)
+            refuse_other(on_path, known_version(on_path, variables, self._home / "docker-provider.json"))
             return
         if find_plugin({**path, "PULUMI_HOME": str(self._home)}) is not None:
             return

@@ -56,7 +56,7 @@ class WorkFolder:
         for name, text in (("Pulumi.yaml", self._project()), ("__main__.py", _PROGRAM)):
             path = self.path / name
             if not path.exists() or path.read_text(encoding="utf-8") != text:
-                _write(path, text)
+                write_whole(path, text)
 
     def read(self) -> Recorded | None:
         """Return what is recorded, or None; raises CrmhostError for what crmhost did not write."""
@@ -81,7 +81,7 @@ class WorkFolder:
         settings["config"] = {**(settings.get("config") or {}), **config}
         text = json.dumps(settings, indent=1, sort_keys=True) + "\n"
         if not self.configuration.exists() or self.configuration.read_text(encoding="utf-8") != text:
-            _write(self.configuration, text)
+            write_whole(self.configuration, text)
 
     @property
     def begun(self) -> bool:
@@ -186,7 +186,8 @@ def _parse(text: str) -> Mapping[str, Any]:
         raise ValueError(str(error).splitlines()[0]) from error
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is its owner's alone, and that nobody ever finds half-written."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -103,15 +103,17 @@ def _pulumi() -> Iterator[Finding]:
 
 def _provider() -> Iterator[Finding]:
     from infra import plugin as provider
+    from infra.runner import handed_on
 
-    version, plugin = provider.plugin_version(), provider.find_plugin(os.environ)
+    wanted, plugin = provider.plugin_version(), provider.find_plugin(os.environ)
     if plugin is None:
-        remedy = f"pulumi plugin install resource docker {version} (--file PLUGIN where it is at hand)"
-        yield Finding("docker provider", f"{provider.PLUGIN} {version} is absent", remedy)
+        remedy = f"pulumi plugin install resource docker {wanted} (--file PLUGIN where it is at hand)"
+        yield Finding("docker provider", f"{provider.PLUGIN} {wanted} is absent", remedy)
         return
+    version = provider.said_version(plugin, handed_on(os.environ))
     try:
-        provider.refuse_other(plugin)
+        provider.refuse_other(plugin, version)
     except CrmhostError as error:
         yield Finding("docker provider", error.what, error.remedy)
         return
-    yield Finding("docker provider", str(plugin))
+    yield Finding("docker provider", f"{version or 'of a version that it does not say'}: {plugin}")

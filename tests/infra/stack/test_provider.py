@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,13 +20,37 @@ NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1
 """Lets no download succeed, on any network."""
 
 
-def plugin(folder: Path, version: str = "") -> Path:
-    """Write a program that is called as the provider is, and says that version of itself."""
+SAYS = """\
+#!{python}
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
+class Provider(provider_pb2_grpc.ResourceProviderServicer):
+    def GetPluginInfo(self, request, context):
+        open({asked!r}, "a").write("asked\\n")
+        return plugin_pb2.PluginInfo(version={version!r})
+server = grpc.server(ThreadPoolExecutor())
+provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(), server)
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+threading.Event().wait()
+"""
+"""A provider that can do nothing but say its version, and counts how often it is asked."""
+
+
+def plugin(folder: Path, text: str = "#!/bin/sh\n") -> Path:
+    """Write a program that is called as the provider is."""
     folder.mkdir(parents=True)
     program = folder / PLUGIN
-    program.write_text(f'#!/bin/sh\n[ "$1" = -version ] && echo {version}\n')
+    program.write_text(text)
     program.chmod(0o755)
     return program
+
+
+def saying(folder: Path, version: str) -> Path:
+    asked = str(folder / "asked")
+    return plugin(folder, SAYS.format(python=sys.executable, version=version, asked=asked))
 
 
 def stack(fleet: Path, toolchain: Toolchain, environment: Mapping[str, str]) -> Stack:
@@ -48,26 +73,33 @@ def test_the_users_own_copy_is_taken(tmp_path: Path, toolchain: Toolchain) -> No
 def test_one_on_the_path_needs_no_copy(tmp_path: Path, toolchain: Toolchain) -> None:
     path = plugin(tmp_path / "bin").parent
     stack(tmp_path / "fleet", toolchain, {"PATH": str(path), "HOME": str(tmp_path)}).bring_provider()
-    assert not (tmp_path / "fleet/.home").exists()
+    assert not (tmp_path / "fleet/.home/plugins").exists()
 
 
-@pytest.mark.parametrize("version", ["5.0.9", "v5.2.3", "5.1.0-alpha.1+dirty", "none that it knows"])
-def test_one_on_the_path_of_this_major_version_will_do(version: str, tmp_path: Path, toolchain: Toolchain) -> None:
-    path = plugin(tmp_path / "bin", version).parent
-    stack(tmp_path / "fleet", toolchain, {"PATH": str(path), "HOME": str(tmp_path)}).bring_provider()
+@pytest.mark.parametrize("version", ["5.0.9", "v5.2.3", "5.1.0-alpha.1+dirty", ""])
+def test_one_of_this_major_version_or_of_none_will_do_and_is_asked_once(
+    version: str, tmp_path: Path, toolchain: Toolchain
+) -> None:
+    program = saying(tmp_path / "bin", version)
+    mine = stack(tmp_path / "fleet", toolchain, {"PATH": str(program.parent), "HOME": str(tmp_path)})
+    for _ in range(3):
+        mine.bring_provider()
+    assert (program.parent / "asked").read_text() == "asked\n"
 
 
 @pytest.mark.parametrize("version", ["4.5.0", "6.0.0"])
 def test_one_on_the_path_of_another_version_is_refused(version: str, tmp_path: Path, toolchain: Toolchain) -> None:
-    program = plugin(tmp_path / "bin", version)
+    program = saying(tmp_path / "bin", version)
     mine = stack(tmp_path / "fleet", toolchain, {"PATH": str(program.parent), "HOME": str(tmp_path)})
-    with pytest.raises(CrmhostError) as raised:
-        mine.bring_provider()
+    for _ in range(2):
+        with pytest.raises(CrmhostError) as raised:
+            mine.bring_provider()
     assert raised.value.what == f"{program} is version {version} of Pulumi's Docker provider; crmhost needs 5.x"
-    assert (
-        raised.value.remedy
-        == f"Take it off PATH, or replace it: pulumi plugin install resource docker {plugin_version()}"
+    assert raised.value.remedy == (
+        f"Take it off PATH, or replace it: pulumi plugin install resource docker {plugin_version()}"
     )
+    saying(tmp_path / "other", "5.2.0").rename(program)
+    mine.bring_provider()
 
 
 def test_none_that_can_be_had_is_an_error_with_its_remedy(tmp_path: Path, toolchain: Toolchain) -> None:

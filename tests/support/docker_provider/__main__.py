@@ -1,11 +1,6 @@
-"""The plugin's entry point; its one argument is the address of the Pulumi engine, or `-version`, as upstream's."""
+"""The plugin's entry point; its one argument is the address of the Pulumi engine."""
 
 import sys
-from importlib.metadata import version
-
-if sys.argv[1:] == ["-version"]:
-    sys.stdout.write(f"{version('pulumi-docker')}\n")
-    sys.exit()
 
 sys.modules["paramiko"] = None  # type: ignore[assignment]  # docker-py's own ssh, not used: a quarter of the start
 
