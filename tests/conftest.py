@@ -1,4 +1,4 @@
-"""What holds for all tests: the fixtures of the cloud, and that CI accepts no skip that could be mended.
+"""What holds for all tests: the fixtures of the cloud, the order, and that CI accepts no skip that could be mended.
 
 With CI set, a skipped test is a failure, unless its reason begins with the words of MAY_BE_SKIPPED.
 """
@@ -6,6 +6,7 @@ With CI set, a skipped test is a failure, unless its reason begins with the word
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and not OF_THE_CLOUD.isdisjoint(item.fixturenames):
             item.add_marker(pytest.mark.cloud)
+    longest: dict[Path, float] = {}
+    for item in items:
+        longest[item.path] = max(longest.get(item.path, 0.0), allowed(item))
+    # The files that may take longest begin first: at the end, one worker would do such a file while the other waits.
+    items.sort(key=lambda item: -longest[item.path])
+
+
+def allowed(item: pytest.Item) -> float:
+    """Return the seconds that a test asks to be given; 0 when it does with what all have."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker is not None and marker.args else 0.0
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

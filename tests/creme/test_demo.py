@@ -29,6 +29,7 @@ def left_of(folder: str) -> list[str]:
     return found
 
 
+@pytest.mark.alone
 def test_the_demo_measures_what_it_caused_and_pays_it_back(surroundings: dict[str, str]) -> None:
     run = subprocess.run([*DEMO, "--json"], env=surroundings, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-3000:]
