@@ -94,17 +94,15 @@ def distant(made: Company) -> list[Row]:
     near, away = (
         far.measured(made, host, seen.want, setup, round_trip=trip, rounds=ROUNDS) for trip in (0.0, ROUND_TRIP)
     )
-    trips = (away.plan - near.plan) / ROUND_TRIP
-    shake = (away.connect - near.connect) / ROUND_TRIP
-    with delayed(host.address, 22, ROUND_TRIP) as port:
-        fleet = far.twin(made, "acme", host, port)
+    with delayed(host.address, 22, ROUND_TRIP) as line:
+        fleet = far.twin(made, "acme", host, line.here)
         act = command(made.argv("plan", "acme"), cwd=fleet, environment=made.environment)
         whole = interleaved({"plan": act}, ROUNDS)["plan"]
-    print(f"plan with nothing to do at {1000 * ROUND_TRIP:.0f} ms: the whole command takes {whole:.2f} s; TCP and SSH")
-    print(f"  wait for {shake:.1f} round trips ({away.connect:.2f} s, {near.connect:.2f} s without), then the plan for")
-    print(f"  {trips:.1f} ({away.plan:.2f} s, {near.plan:.2f} s without)")
-    noted = f"one round trip of {1000 * ROUND_TRIP:.0f} ms; TCP and SSH before it wait for {shake:.1f}"
-    return [Row("plan, nothing to do, far away", trips, 1.0, MOST_TRIPS, noted, unit="round trips")]
+    print(f"the whole plan at {1000 * ROUND_TRIP:.0f} ms takes {whole:.2f} s:")
+    print(f"  TCP and SSH {away.shaken:.0f} round trips ({away.connect:.2f} s, {near.connect:.2f} s without a delay),")
+    print(f"  then {away.trips:.0f} more ({away.plan:.2f} s, {near.plan:.2f} s without a delay)")
+    noted = f"one round trip of {1000 * ROUND_TRIP:.0f} ms; TCP and SSH before it wait for {away.shaken:.0f}"
+    return [Row("plan, nothing to do, far away", away.trips, 1.0, MOST_TRIPS, noted, unit="round trips")]
 
 
 def first(made: Company) -> list[Row]:
@@ -148,7 +146,7 @@ def many(made: Company) -> list[Row]:
             given.pyinfra(servers), cwd=made.folder, environment=given.surroundings(), expects=_UNCHANGED
         ),
     }
-    taken = interleaved(acts, 3)
+    taken = interleaved(acts, min(ROUNDS, 3))
     noted = f"pyinfra, {len(tasks)} operations on each; {SERVERS} customers and names, one container"
     return [Row(f"plan --all, nothing to do on {SERVERS}", taken["plan"], taken["pyinfra"], 1 / 2, noted)]
 
@@ -158,7 +156,7 @@ _UNCHANGED = "No changes"
 
 
 def _served(made: Company) -> LanHost:
-    host = made.server()
+    host = made.server(stocked=True)
     made.sign("acme", host.address, CREME)
     made.run("deploy", "acme", "--yes")
     return host

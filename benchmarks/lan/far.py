@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from benchmarks.lan.delay import delayed
+from benchmarks.lan.delay import Line, delayed
 from benchmarks.lan.place import Company
 from crm.plan import Want
 from crmhost import deploy
@@ -22,33 +22,35 @@ from tests.support.lanhost import LanHost
 
 @dataclass(frozen=True, slots=True)
 class Far:
-    """What was measured: seconds to connect and log in, and then to plan."""
+    """What was measured: seconds to connect and log in, and then to plan; and how often each waited for an answer."""
 
     connect: float
     plan: float
+    shaken: float
+    trips: float
 
 
 def measured(company: Company, host: LanHost, want: Want, setup: Setup, *, round_trip: float, rounds: int) -> Far:
     """Return the medians over so many rounds at a round trip of so many seconds; raises where something is to do."""
-    with delayed(host.address, 22, round_trip) as port:
-        known = company.folder / f"known-{port}"
-        known.write_text(f"[127.0.0.1]:{port} {host.public}\n")
-        stop = Stop.only(Address("deploy", "127.0.0.1", port), company.key)
-        found = [_once(stop, known, want, setup) for _ in range(rounds + 1)]
-    return Far(*(statistics.median(values) for values in zip(*((f.connect, f.plan) for f in found[1:]), strict=True)))
+    with delayed(host.address, 22, round_trip) as line:
+        known = company.folder / f"known-{line.here}"
+        known.write_text(f"[127.0.0.1]:{line.here} {host.public}\n")
+        stop = Stop.only(Address("deploy", "127.0.0.1", line.here), company.key)
+        found = [_once(line, stop, known, want, setup) for _ in range(rounds + 1)]
+    return Far(*(statistics.median(values) for values in zip(*(astuple(f) for f in found[1:]), strict=True)))
 
 
-def _once(stop: Stop, known: Path, want: Want, setup: Setup) -> Far:
-    begun = time.perf_counter()
+def _once(line: Line, stop: Stop, known: Path, want: Want, setup: Setup) -> Far:
+    begun, first = time.perf_counter(), line.answers
     become = Become(no_password)
     with connect_through((stop,), known, ring=Ring(), accept=lambda _, __: False, become=become) as reached:
-        connected = time.perf_counter()
+        connected, then = time.perf_counter(), line.answers
         driver = LanDriver(reached, want.contract, setup, who="benchmark", progress=lambda _: None)
         plan = deploy.plan(driver, want)
-        ended = time.perf_counter()
+        ended, last = time.perf_counter(), line.answers
     if plan.changes:
         raise RuntimeError(f"something is to do: {[change.resource for change in plan.changes]}")
-    return Far(connected - begun, ended - connected)
+    return Far(connected - begun, ended - connected, then - first, last - then)
 
 
 def twin(company: Company, name: str, host: LanHost, port: int) -> Path:
