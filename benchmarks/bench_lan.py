@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.lan import bare, far, peers
@@ -135,10 +136,12 @@ def many(made: Company) -> list[Row]:
     ours = [sys.executable, "-m", "benchmarks.lan.many"]
     surroundings = {**made.environment, "PYTHONPATH": str(peers.ROOT)}
     begun = time.perf_counter()
-    command([*ours, "deploy", str(made.fleet), "2"], cwd=made.fleet, environment=surroundings)()
+    command([*ours, "deploy", str(made.fleet), str(PARALLEL)], cwd=made.fleet, environment=surroundings)()
     print(f"{SERVERS} customers deployed in {time.perf_counter() - begun:.0f} s", flush=True)
     given = _peers(made)
-    servers = [peers.Server(name, host.address, tasks_of(surveyed(made, name, host, RECIPE))) for name in names]
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        seen = list(pool.map(lambda name: surveyed(made, name, host, RECIPE), names))
+    servers = [peers.Server(name, host.address, tasks_of(one)) for name, one in zip(names, seen, strict=True)]
     tasks = servers[0].tasks
     acts = {
         "plan": command([*ours, "plan", str(made.fleet), str(PARALLEL)], cwd=made.fleet, environment=surroundings),
