@@ -89,6 +89,8 @@ class Session:
         self._stream = stream
         self._sending = threading.Lock()
         self._jobs = 0
+        self._given_up: HostError | None = None
+        """Why this operation is over; nothing is sent any more, so nobody waits for an answer a second time."""
 
     def batch(
         self,
@@ -106,7 +108,7 @@ class Session:
         names = [put.name for put in puts]
         if len(set(names)) != len(names):
             raise ValueError("two files of a batch have one name in the staging folder")
-        self.host.put(puts, self.staging)
+        self._bring(puts)
         self._jobs += 1
         self._start("safe", keeper.batch(self.operation, self._jobs, phase, script))
         events: list[Event] = []
@@ -164,11 +166,26 @@ class Session:
                 pass
         self._stream.close()
 
+    def _bring(self, puts: Sequence[Put]) -> None:
+        """Send the files; after a silence as long as that which ends the operation on the host, it is over here too."""
+        self._check()
+        try:
+            self.host.put(puts, self.staging, timeout=float(self.operation.silence))
+        except HostError as error:
+            if error.remedy:
+                raise
+            raise self._over(error.what) from error
+
     def _start(self, mode: str, body: Sh, stdin: bytes = b"") -> None:
         words = (b"run", str(self._jobs).encode(), mode.encode(), _encoded(body.text), base64.b64encode(stdin))
         self._send(b" ".join(words) + b"\n")
 
+    def _check(self) -> None:
+        if self._given_up is not None:
+            raise HostError(self._given_up.what, self._given_up.remedy)
+
     def _send(self, line: bytes) -> None:
+        self._check()
         with self._sending:
             self._stream.send(line)
 
@@ -224,17 +241,18 @@ class Session:
             line = self._stream.line(min(left, float(self.operation.silence)))
         except TimeoutError:
             if left > self.operation.silence:
-                raise HostError(
-                    f"{self.host.name}: silent for {self.operation.silence} s during {safe_line(name)}",
-                    "The host ends what it was doing by itself; run the same command again.",
+                raise self._over(
+                    f"{self.host.name}: silent for {self.operation.silence} s during {safe_line(name)}"
                 ) from None
             return "", []
         if line is None:
-            raise HostError(
-                f"{self.host.name}: the connection ended during {safe_line(name)}",
-                "The host ends what it was doing by itself; run the same command again.",
-            )
+            raise self._over(f"{self.host.name}: the connection ended during {safe_line(name)}")
         return _answer(self.operation, line)
+
+    def _over(self, what: str) -> HostError:
+        """Return why this operation is over, for good."""
+        self._given_up = HostError(what, "The host ends what it was doing by itself; run the same command again.")
+        return self._given_up
 
 
 def _place(host: Host, operation: Operation) -> str:
