@@ -11,6 +11,7 @@ The answer begins with a line `NONCE WORD`. The word is a Way, or `missing`, `wa
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
@@ -150,6 +151,9 @@ class _Channel:
         self._head = b""
         self._rest: bytes | None = None
         """What came behind the answer's first line; None: that one has not come yet."""
+        self._complaint = b""
+        """The beginning of what came on standard error; whoever reads there keeps it for `_complained`."""
+        self._complaining = threading.Lock()
 
     def settimeout(self, timeout: float | None) -> None:
         self._timeout = timeout if timeout is not None else 3600.0
@@ -189,14 +193,20 @@ class _Channel:
 
     def recv(self, nbytes: int) -> bytes:
         if self._rest is None:
-            self._judge(*self._answer())
+            known = self._wire.way is not None
+            word, why = self._answer()
+            self._judge(*(self._complained() if known and not word else (word, why)))
         if self._rest:
             data, self._rest = self._rest[:nbytes], self._rest[nbytes:]
             return data
         return self._channel.recv(nbytes)
 
     def recv_stderr(self, nbytes: int) -> bytes:
-        return self._channel.recv_stderr(nbytes)
+        with self._complaining:
+            data = self._channel.recv_stderr(nbytes)
+            if len(self._complaint) < _REASON:
+                self._complaint += data
+        return data
 
     def close(self) -> None:
         self._channel.close()
@@ -213,6 +223,13 @@ class _Channel:
             self._wire.way = cast(Way, word)
         elif word:
             raise self._wire.refuse(word, why)
+
+    def _complained(self) -> tuple[str, str]:
+        """Return `refused` and what sudo said, where it no longer lets the account be root; no word for other ends."""
+        while self.recv_stderr(8192):  # the channel has ended, so this does not wait
+            pass
+        said = self._complaint.decode("utf-8", "replace")
+        return ("refused", said) if re.search(r"^sudo: ", said, re.MULTILINE) else ("", "")
 
     def _answer(self) -> tuple[str, str]:
         """Read the line that says how it went; return its word, and the reason. No word: the account's end came first.
