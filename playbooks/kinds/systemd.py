@@ -33,6 +33,11 @@ class StateSeen:
         return self.active in _UP
 
     @property
+    def kept_up(self) -> bool:
+        """Tell whether it runs, or is about to: one that ends as soon as it is started is now this and now that."""
+        return self.up or self.sub.startswith("auto-restart")
+
+    @property
     def at_boot(self) -> bool:
         """Tell whether it starts with the host, as far as that is in systemd's hands."""
         return self.file in _AT_BOOT

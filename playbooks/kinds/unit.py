@@ -120,7 +120,7 @@ row "$p" "$l" "$a" "$s" "$f" "$v" "$k" "$w" "$h" "$z\"""",
         """Return what would change: the file, then whether it starts with the host, then whether it runs."""
         name, there = f"{self.name}:{_checked(key)}", seen or UnitSeen(StateSeen())
         if want is None:
-            disrupts: Disrupts = "outage" if there.state.up else "no"
+            disrupts: Disrupts = "outage" if there.state.kept_up else "no"
             return Change(name, "delete", "it is not wanted", disrupts=disrupts) if there.file else None
         difference = _of_file(want, there) or _of_running(want, there)
         boot = _boot(want, there)
@@ -163,7 +163,7 @@ def _of_file(want: UnitWanted, seen: UnitSeen) -> Difference | None:
     """Return what differs of the file, or of what systemd has read of it."""
     if not seen.file:
         return "create", "it is not there", "no"
-    disrupts: Disrupts = "restart" if seen.state.up and want.active else "no"
+    disrupts: Disrupts = "restart" if seen.state.kept_up and want.active else "no"
     if seen.digest != want.digest:
         return "update", "its file differs", disrupts
     if not seen.whole:
