@@ -29,10 +29,9 @@ from tests.support.lans import LanCustomer
 from tests.support.until import until
 from tests.support.wants import SECRETS
 
-pytestmark = [pytest.mark.slow, pytest.mark.cloud, pytest.mark.timeout(28800)]
-
 EVERY = int(os.environ.get("CRMHOST_KILL_EVERY", "0"))
 FROM = int(os.environ.get("CRMHOST_KILL_FROM", "1"))
+pytestmark = [pytest.mark.slow, pytest.mark.cloud, pytest.mark.timeout(28800 if EVERY else 1800)]
 LAST = 500
 """No deploy has so many lines."""
 FREE = 60.0
