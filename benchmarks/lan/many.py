@@ -59,7 +59,10 @@ def main(verb: str, folder: str, parallel: str) -> int:
     jobs = [one for one in found if isinstance(one, Job)]
     refused = [one for one in found if isinstance(one, Ending)]
     show = show_for(len(jobs), as_json=False, at_once=changes)
-    ran = run_all(jobs, Small(fleet, changes), Rules(int(parallel)), show)
+    # The first one alone brings what they share: the fleet's own rule, one deploy at a time on a server, knows these
+    # servers by the names that they are called here.
+    rules = Rules(int(parallel), canary=1 if changes else 0)
+    ran = run_all(jobs, Small(fleet, changes), rules, show)
     show.close()
     endings = [*refused, *ran.endings]
     code = exit_code(endings, interrupted=ran.interrupted)
