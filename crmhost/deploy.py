@@ -86,7 +86,7 @@ def deploy(driver: Driver, want: Want, means: Means, *, confirm: Confirm) -> Out
             return Outcome(want.contract, did, end.release.id, confirmed, means.clock() - begun, end.backup)
         with means.phase("stage", release.id):
             work.stage(want, confirmed)
-        run_steps(work, want, means)
+        run_steps(work, want, means, upgrades=False)
         serve(work, want, release, means)
     return Outcome(want.contract, "deployed", release.id, confirmed, means.clock() - begun)
 
@@ -113,7 +113,7 @@ def rollback(driver: Driver, want: Want, to: str | None, means: Means) -> Outcom
         else:
             with means.phase("stage", back.release.id):
                 work.bring(asked, back.release)
-            run_steps(work, asked, means)
+            run_steps(work, asked, means, upgrades=False)
             serve(work, asked, back.release, means)
     backup = back.crossing.backup if back.crossing is not None else None
     return Outcome(want.contract, "rolled back", back.release.id, None, means.clock() - begun, backup)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from crm.backup import Backups, Lost
 from crm.driver import Driver, Progress, Work
-from crm.errors import GateFailed
+from crm.errors import GateFailed, Refused
 from crm.plan import Event, Release, Want
 
 Public: TypeAlias = Callable[[Want], None]
@@ -77,9 +77,20 @@ def locked(driver: Driver, doing: str, means: Means) -> Iterator[Work]:
     means.progress(Event("journal", doing, "done", seconds=means.clock() - begun))
 
 
-def run_steps(work: Work, want: Want, means: Means) -> None:
-    """Run the steps that the customer's database does not say are finished."""
-    for step in work.due(want):
+def run_steps(work: Work, want: Want, means: Means, *, upgrades: bool) -> None:
+    """Run the steps that the customer's database does not say are finished.
+
+    upgrades: whether its schema may change, because a backup is kept. Raises Refused for a step that would change it
+    without: a database server that was down when the plan was made could not say which schema there is.
+    """
+    due = work.due(want)
+    if not upgrades and any(step.phase == "upgrade" for step in due):
+        raise Refused(
+            f"{want.contract}: its database has another schema than {want.version} needs, and could not say so when the"
+            " plan was made",
+            "Nothing in it was changed. Run the same command again: it makes a backup first.",
+        )
+    for step in due:
         with means.phase("steps", step.name, step.summary):
             work.run(want, step)
 

@@ -64,7 +64,7 @@ def undo(work: Work, want: Want, crossing: Crossing, means: Means) -> None:
     if crossing.backup is not None:
         with means.phase("backup", crossing.backup, "put back"):
             backups.load(crossing.backup, lambda source: mover.load(want, source))
-    run_steps(work, want, means)
+    run_steps(work, want, means, upgrades=True)
     gate(work, want, old, means)
     _serve_and_open(work, mover, want, old, means)
     retire(work, want, old, means)
@@ -82,7 +82,7 @@ def _cross(work: Work, mover: Mover, backups: Backups, want: Want, crossing: Cro
         with means.phase("stage", crossing.new.id):
             mover.halt(want)
         crossing = _secured(work, mover, backups, want, crossing, means)
-        run_steps(work, want, means)
+        run_steps(work, want, means, upgrades=True)
         gate(work, want, crossing.new, means)
     except CrmhostError as failure:
         raise _given_up(work, want, crossing, failure, means) from failure

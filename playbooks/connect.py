@@ -27,6 +27,9 @@ from playbooks.wire import Channel
 if TYPE_CHECKING:
     import paramiko
 
+_SILENCE = 45_000
+"""Milliseconds for which what was sent may stay unacknowledged; then the kernel ends the connection, whoever waits."""
+
 __all__ = ["AcceptAt", "Address", "Stop", "connect", "connect_through"]
 
 
@@ -208,6 +211,8 @@ def _open(stop: Stop, timeout: float) -> socket.socket:
     try:
         wire = socket.create_connection((host, port), timeout)
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux alone has it
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE)
     except socket.gaierror as error:
         raise HostError(
             f"{stop.title}: no such host name: {host!r} ({error.strerror})",

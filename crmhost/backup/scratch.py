@@ -132,7 +132,7 @@ def _filled(work: Work, want: Want, shelf: Shelf, snapshot: Snapshot, means: Mea
         mover.halt(want)
     with means.phase("backup", snapshot.id, "restored into a copy and counted"):
         found = shelf.load(snapshot.id, lambda source: mover.load(want, source))
-    run_steps(work, want, means)
+    run_steps(work, want, means, upgrades=True)
     for step in letting_in(want.recipe):
         with means.phase("steps", step.name, "for the copy alone"):
             work.run(want, step)

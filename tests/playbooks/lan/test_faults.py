@@ -167,3 +167,16 @@ def test_two_engineers_at_once(lan: LanHost) -> None:
     assert "Wait until it ends" in held[0].remedy
     assert customer.deploy("1.1").did == "nothing"
     converges(customer, "1.1")
+
+
+def test_a_database_server_that_is_down_lets_no_schema_change_without_a_backup(lan: LanHost) -> None:
+    customer = deployed(lan)
+    lan.run("systemctl stop postgresql@15-main")
+    with pytest.raises(Refused) as refused:
+        customer.deploy("2.0")
+    assert refused.value.what == (
+        "acme: its database has another schema than 2.0 needs, and could not say so when the plan was made"
+    )
+    assert customer.get() == "200 ready 1.0, 1 accounts"
+    converges(customer, "2.0")
+    assert [backup.why for backup in customer.shelf.list()] == ["upgrade"]
