@@ -5,11 +5,9 @@ paramiko is imported when a connection is made.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import socket
 import stat
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +18,7 @@ from playbooks.entry import AcceptAt, Passage, enter
 from playbooks.host import Host
 from playbooks.keys import Ring
 from playbooks.kind import Put
+from playbooks.lean import import_lean
 from playbooks.route import Address, Stop
 from playbooks.terminal import safe_line
 from playbooks.wire import Channel
@@ -65,7 +64,7 @@ def connect_through(
     HostError that names the host on the way: no such name, refused, silent, another host key, no accepted key, a jump
     host that passes nothing on. That root is not to be had is raised when the first thing is asked.
     """
-    _import_lean()
+    import_lean()
     import paramiko
 
     logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its tracebacks are not for people; ours is
@@ -84,21 +83,6 @@ def connect_through(
         raise
     name, wire = str(way[-1].address), _Ssh(line, (paramiko.SSHException, EOFError, OSError))
     return Host(name, wire if become is None else Rooted(name, wire, become))
-
-
-def _import_lean() -> None:
-    """Import paramiko without invoke.
-
-    paramiko runs `Match exec` lines of SSH configurations with it; none of them gets that far, and it makes
-    up a quarter of what an operation that finds nothing to do costs.
-    """
-    if "paramiko" in sys.modules or "invoke" in sys.modules:
-        return
-    sys.modules["invoke"] = None  # type: ignore[assignment] # Python's own way to say: not to be had
-    try:
-        importlib.import_module("paramiko")
-    finally:
-        del sys.modules["invoke"]
 
 
 class _Line:

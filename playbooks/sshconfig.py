@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crm.errors import HostError
+from playbooks.lean import import_lean
 from playbooks.route import Said, Says
 from playbooks.terminal import safe_line
 
@@ -29,6 +30,7 @@ _DEEPEST = 16  # files that include one another; OpenSSH has the same limit
 
 def read(path: Path) -> Says:
     """Return what the file says of each host; raises HostError for what cannot be read, with its line."""
+    import_lean()
     from paramiko import ConfigParseError, SSHConfig
 
     text = "\n".join(_lines(path, path.parent, 0))
