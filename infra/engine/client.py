@@ -71,9 +71,10 @@ def asking(dialer: Dialer, subject: str) -> Iterator[None]:
 
 def refusal(subject: str, said: str) -> HostError:
     """Return the error for what the engine itself said about the subject."""
-    if any(words in said.lower() for words in _FULL):
+    full = next((line.strip() for line in said.splitlines() if any(words in line.lower() for words in _FULL)), None)
+    if full is not None:
         return HostError(
-            f"{subject}: the host's disk is full: {said[:300]}",
+            f"{subject}: the host's disk is full: {full[:300]}",
             "Make room there (docker system df; docker image prune), then the same command again.",
         )
     return HostError(f"{subject}: the Docker engine said: {said[:500]}", "")
