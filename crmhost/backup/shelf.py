@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from contract.duration import DAY, CalendarDuration, Micros
+from contract.duration import DAY, SECOND, CalendarDuration, Micros
 from contract.moment import micros
 from crm.backup import BackupId, Contents, Dump, Load, Snapshot, Why, backup_id
-from crm.errors import CrmhostError, Refused
+from crm.errors import CrmhostError
 from crm.plan import Release
 from crmhost.backup.manifest import MANIFEST, SEALED, decode, encode
 from crmhost.backup.retention import expired
@@ -70,11 +70,14 @@ class Shelf:
         self._verified: set[tuple[BackupId, str]] = set()
 
     def save(self, release: Release, why: Why, dump: Dump) -> Snapshot:
-        """Seal and store what `dump` writes; the manifest comes last."""
+        """Seal and store what `dump` writes; the manifest comes last.
+
+        One second names one backup of a release: a second one in it is said to be taken in the next that is free.
+        """
         taken = self._now()
-        name = backup_id(self.contract, taken, release)
-        if any(entry.name.startswith(f"{name}.") for entry in self.store.entries()):
-            raise Refused(f"{self.store.place}/{name}: is there already", "Wait a second and try again.")
+        there = {entry.name.partition(".")[0] for entry in self.store.entries()}
+        while (name := backup_id(self.contract, taken, release)) in there:
+            taken += SECOND
         with self.store.writing(name + SEALED) as file:
             sealed = Hashed(file)
             with piped(dump) as pipe:

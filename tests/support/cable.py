@@ -26,7 +26,7 @@ class Cable:
 
     def cut(self) -> None:
         """End what runs through it; new connections pass as before."""
-        for end in self._ends:
+        for end in tuple(self._ends):  # without those that begin meanwhile
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 

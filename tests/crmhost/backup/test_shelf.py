@@ -12,7 +12,7 @@ from typing import BinaryIO
 import pytest
 
 from crm.backup import Contents, Lost, differences
-from crm.errors import CrmhostError, Refused
+from crm.errors import CrmhostError
 from crmhost.backup.folder import Folder
 from crmhost.backup.manifest import decode, encode
 from crmhost.backup.shelf import LEFT_AFTER, Shelf
@@ -82,11 +82,11 @@ def test_a_dump_that_fails_leaves_nothing(shelf: Shelf) -> None:
     assert shelf.store.sweep(2**62) == 0
 
 
-def test_two_in_one_second_are_refused_and_the_first_is_kept(shelf: Shelf) -> None:
-    first = shelf.save(OLD, "asked", dumping(b"first"))
-    with pytest.raises(Refused, match="is there already"):
-        shelf.save(OLD, "asked", dumping(b"second"))
-    assert loaded(shelf, first.id) == b"first"
+def test_two_in_one_second_are_both_kept(shelf: Shelf) -> None:
+    saved = [shelf.save(OLD, "asked", dumping(content)) for content in (b"first", b"second", b"third")]
+    assert [loaded(shelf, one.id) for one in saved] == [b"first", b"second", b"third"]
+    assert [one.id for one in shelf.list()] == [one.id for one in reversed(saved)]
+    assert [one.taken - saved[0].taken for one in saved] == [0, 1_000_000, 2_000_000]
 
 
 def change(store: Store, name: str, how: str) -> None:
