@@ -27,8 +27,8 @@ from playbooks.mover.memory import remember
 from playbooks.observe import observe
 from playbooks.planned import Survey, changed_ground, due_of, plan_of
 from playbooks.programs import program
-from playbooks.session import Session
-from playbooks.shell import Sh
+from playbooks.session import Output, Session
+from playbooks.shell import Sh, sh
 from playbooks.terminal import safe
 
 L = TypeVar("L", bound=Folders)
@@ -85,7 +85,7 @@ class HostWork(ABC, Generic[L, P, S]):
             safe=step.again == "safe",
             timeout=step.timeout,
         )
-        check_step(step, safe(output.text, 20_000), self.steps_log.format(log=log))
+        check_step(step, safe(self._said(output), 20_000), self.steps_log.format(log=log))
         if step.phase == "initialise" and steps and step == steps[-1]:
             self._keep_template(want, course)
 
@@ -277,8 +277,19 @@ class HostWork(ABC, Generic[L, P, S]):
 
     def _ask(self, name: str, python: str, given: bytes, patience: float) -> Answer:
         output = self.session.run(name, program("ask", python), stdin=given, safe=True, timeout=patience + 60)
-        answer = read_answer(output.text)
+        answer = read_answer(self._said(output))
         return replace(answer, text=safe(answer.text))
+
+    def _said(self, output: Output) -> str:
+        """Return what a program printed; where there is nothing, raises HostError if the disk has no room for it."""
+        if not output.text.strip():
+            room = sh("head -c 65536 /dev/zero >{probe} && rm -f {probe}", probe=f"{self.session.staging}/room")
+            try:
+                self.session.host.ask(room)
+            except HostError as full:
+                remedy = full.remedy or "Make room there, and run the same command again."
+                raise HostError(full.what, remedy) from full
+        return output.text
 
     def _converge(self, resources: Sequence[Resource]) -> None:
         if resources:

@@ -134,14 +134,15 @@ def test_a_sudo_that_refuses_in_the_middle(lan: LanHost) -> None:
     converges(customer, "1.1")
 
 
-def test_a_disk_that_fills_up_in_the_middle_of_a_release(lan: LanHost) -> None:
+@pytest.mark.parametrize(("phase", "subject"), [("stage", "file:"), ("steps", "derive")])
+def test_a_disk_that_fills_up_in_the_middle_of_a_release(lan: LanHost, phase: str, subject: str) -> None:
     base = "/var/lib/crmhost"
     lan.run(f"mount -t tmpfs -o size=64m,mode=755 tmpfs {base} && mkdir {ARTIFACTS}")
     for version in VERSIONS[1:3]:
         lend(lan, version)
     customer = deployed(lan)
     fill = partial(lan.run, f"head -c 64000000 /dev/zero >{base}/filler 2>/dev/null || true")
-    at = At("stage", "file:", "begin", fill)
+    at = At(phase, subject, "begin", fill)
     with pytest.raises(HostError) as full:
         customer.deploy("1.1", progress=at)
     assert at.struck
