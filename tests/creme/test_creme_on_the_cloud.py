@@ -29,7 +29,7 @@ from tests.support.load import Site, Tally, load
 from tests.support.until import until
 
 __all__ = ["ingress"]
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.creme, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.creme, pytest.mark.timeout(1800)]
 CREME = find("creme")
 OLD, NEW = CREME.versions
 RATE = float(os.environ.get("CRMHOST_LOAD_RATE", "10"))
