@@ -79,7 +79,7 @@ def deploy(driver: Driver, want: Want, means: Means, *, confirm: Confirm) -> Out
     if not confirm(confirmed):
         return Outcome(want.contract, "declined", confirmed.serving, confirmed, means.clock() - begun)
     with locked(driver, f"deploy {release.id}", means) as work:
-        _check_unchanged(confirmed, work.plan(want))
+        _check_covered(confirmed, work.plan(want))
         if confirmed.upgrade is not None or confirmed.unfinished is not None:
             end = upgrade.carry_out(work, want, confirmed, means)
             did: Did = "deployed" if end.release == release else "restored"
@@ -209,12 +209,22 @@ def _last_backup(mover: Mover, want: Want, owner: Release, means: Means) -> Back
             raise type(failure)(f"no backup could be made first: {failure.what}", remedy) from failure
 
 
-def _check_unchanged(confirmed: Plan, now: Plan) -> None:
-    if now.digest == confirmed.digest:
+def _check_covered(confirmed: Plan, now: Plan) -> None:
+    """Raise Refused where something would be done that nobody confirmed.
+
+    What was done meanwhile need not be done again: customers of one host share folders and artifacts, and whoever is
+    deployed first brings them. A change that need not wait for another one any more (`later`) is the same change.
+    """
+    known, asked = ({replace(change, later=False) for change in plan.changes} for plan in (confirmed, now))
+    if asked <= known and _frame(now) == _frame(confirmed):
         return
-    before, after = ({change.resource for change in p.changes} for p in (confirmed, now))
-    differs = ", ".join(sorted(before ^ after)) or "what is to be done with them"
+    differs = ", ".join(sorted({change.resource for change in asked ^ known})) or "what is to be done with them"
     raise Refused(
         f"{now.contract}: the target has changed since the plan was shown ({differs}); nothing was done",
         "look at the new plan and deploy again",
     )
+
+
+def _frame(plan: Plan) -> tuple[object, ...]:
+    """Return what a plan is about, besides its changes."""
+    return plan.release, plan.serving, plan.upgrade, plan.unfinished

@@ -8,7 +8,7 @@ import pytest
 
 from crm.backup import Lost
 from crm.errors import CrmhostError, GateFailed, HostError, Refused
-from crm.plan import Event, Release, Want
+from crm.plan import Change, Event, Release, Want
 from crmhost.deploy import Destroy, Outcome, choose, deploy, destroy, plan, rollback
 from crmhost.sequence import Means
 from tests.support.standin import NEW, OLD, TWO, WANT, Backups, Target
@@ -63,6 +63,28 @@ def test_a_target_that_changed_after_the_confirmation_is_left_alone() -> None:
     target = Target([OLD], OLD.id)
     target.between = lambda: setattr(target, "served", "smallapp-0.9")
     with pytest.raises(Refused, match="has changed since the plan was shown"):
+        go(target)
+    assert target.calls == ["plan", "lock", "plan", "record failed", "unlock"]
+
+
+def test_what_a_neighbour_did_after_the_confirmation_need_not_be_confirmed_again() -> None:
+    folder, venv = (Change(name, "create", "it is not there") for name in ("folder:artifacts", "venv:artifacts/1"))
+    target = Target([OLD], OLD.id, shared=(folder, replace(venv, later=True)))
+    target.between = lambda: setattr(target, "shared", (venv,))
+    assert go(target)[0].did == "deployed"
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        Change("folder:a", "create", "it is not there"),
+        Change("file:a", "update", "its content differs", ("- x", "+ z")),
+    ],
+)
+def test_what_nobody_confirmed_is_named_and_not_done(now: Change) -> None:
+    target = Target([OLD], OLD.id, shared=(Change("file:a", "update", "its content differs", ("- x", "+ y")),))
+    target.between = lambda: setattr(target, "shared", (now,))
+    with pytest.raises(Refused, match=r"changed since the plan was shown \(.*a\); nothing was done"):
         go(target)
     assert target.calls == ["plan", "lock", "plan", "record failed", "unlock"]
 

@@ -61,7 +61,10 @@ class Backups:
 
 @dataclass
 class Target:
-    """`breaks` names the call that fails; `calls` what was called. data: schema and rows, as a customer wrote them."""
+    """`breaks` names the call that fails; `calls` what was called; `shared` what is to be done besides the switch.
+
+    data: schema and rows, as a customer wrote them.
+    """
 
     kept: list[Release] = field(default_factory=list)
     served: str | None = None
@@ -76,6 +79,7 @@ class Target:
     running: Release | None = None
     closed: bool = False
     remembered: Crossing | None = None
+    shared: tuple[Change, ...] = ()
 
     def did(self, name: str) -> None:
         self.calls.append(name)
@@ -89,7 +93,11 @@ class Target:
         self.did("plan")
         wanted = BY_VERSION[want.version]
         begun = self.remembered if self.remembered is not None and self.remembered.under_way else None
-        changes = () if self.served == wanted.id and begun is None else (Change("link:current", "switch", "other"),)
+        changes = (
+            ()
+            if self.served == wanted.id and begun is None
+            else (*self.shared, Change("link:current", "switch", "other"))
+        )
         upgrade = None
         now = next((one for one in self.kept if one.id == self.served), None)
         if now is not None and now.schema != wanted.schema:
