@@ -177,14 +177,17 @@ def kept(folder: str) -> tuple[str, ...]:
     return (f"the present content is kept in {folder}",) if folder else ()
 
 
-def keep(key: str, folder: str, name: str) -> Sh:
+def keep(key: str, folder: str, name: str, ours: str = "") -> Sh:
     """Return shell that copies a file's content aside, when it is another one than that of the staged file `name`.
 
-    What was copied last is not copied again; of one file the newest KEPT contents stay.
+    What was copied last is not copied again; of one file the newest KEPT contents stay. ours: the SHA-256 (hex) of what
+    crmhost itself last wrote there, where that is known: it would push what people wrote out of the newest.
     """
+    written = sh(' && [ "$(sha256sum <{file})" != {ours} ]', file=at(key), ours=f"{ours}  -") if ours else sh("")
     return sh(
         """\
-if [ -f {key} ] && [ ! -L {key} ] && ! cmp -s -- {file} "$staging"/{name}; then
+if [ -f {key} ] && [ ! -L {key} ] && ! cmp -s -- {file} "$staging"/{name}{written}; then
+  [ -d {folder} ] || mkdir -m 700 -- {folder}
   set -- {place}.*
   while [ "$#" -gt 1 ]; do shift; done
   if ! cmp -s -- "$1" {file}; then
@@ -198,6 +201,8 @@ fi""",
         key=key,
         file=at(key),
         name=name,
+        written=written,
+        folder=at(folder),
         place=posixpath.join(at(folder), _kept_as(key)),
         kept=KEPT,
     )

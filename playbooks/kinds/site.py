@@ -99,17 +99,19 @@ done""",
         if not there.there:
             return Change(name, "create", "it is not there")
         if there.digest != want.digest:
-            return Change(name, "update", "its content differs", kept(want.keep_aside))
+            aside = kept(want.keep_aside) if there.digest not in {"", there.loaded} else ()
+            return Change(name, "update", "its content differs", aside)
         if there.loaded != want.digest:
             return Change(name, "update", "nginx runs without it, or whether it does is not known")
         return None if there.whole else Change(name, "update", "its mode or owner differs")
 
-    def act(self, key: str, want: SiteWanted | None, seen: SiteSeen | None) -> Act:  # noqa: ARG002 - the shape
+    def act(self, key: str, want: SiteWanted | None, seen: SiteSeen | None) -> Act:
         """Put the file in place, let nginx prove it and load it; on a failure the one that worked comes back."""
         file = f"{FOLDER}/crmhost-{_checked(key)}.conf"
         puts = () if want is None else (Put(staged(key), want.content.encode()),)
         change = sh('rm -f -- "$file"') if want is None else sh(_PUT, name=staged(key))
-        aside = keep(file, want.keep_aside, staged(key)) if want is not None and want.keep_aside else sh(":")
+        ours = "" if seen is None else seen.loaded
+        aside = keep(file, want.keep_aside, staged(key), ours) if want is not None and want.keep_aside else sh(":")
         act = sh(
             _ACT,
             file=file,

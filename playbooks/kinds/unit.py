@@ -127,7 +127,7 @@ row "$p" "$l" "$a" "$s" "$f" "$v" "$k" "$w" "$h" "$z\"""",
         if difference is None:
             return Change(name, "update", "whether it starts with the host differs", boot) if boot else None
         action, why, disrupts = difference
-        aside = kept(want.keep_aside) if there.digest not in {"", want.digest} else ()
+        aside = kept(want.keep_aside) if there.digest not in {"", want.digest, there.started} else ()
         return Change(name, action, why, (*boot, *aside), disrupts)
 
     def act(self, key: str, want: UnitWanted | None, seen: UnitSeen | None) -> Act:
@@ -140,7 +140,7 @@ row "$p" "$l" "$a" "$s" "$f" "$v" "$k" "$w" "$h" "$z\"""",
         if there.digest != want.digest or not there.whole:
             puts.append(Put(staged(key), want.text.encode()))
             if want.keep_aside:
-                parts.append(keep(f"{FOLDER}/{unit}", want.keep_aside, staged(key)))
+                parts.append(keep(f"{FOLDER}/{unit}", want.keep_aside, staged(key), there.started))
             if there.digest != want.digest:
                 parts.append(sh("rm -f -- {record}", record=f"{RECORDS}/{unit}"))
             parts.append(sh(_PUT, name=staged(key), file=f"{FOLDER}/{unit}"))

@@ -79,6 +79,11 @@ class Layout(Folders):
         return f"{self.root}/tls"
 
     @property
+    def aside(self) -> str:
+        """Return the folder of what was edited by hand, before a deploy overwrote it: root's alone."""
+        return f"{self.root}/aside"
+
+    @property
     def public(self) -> str:
         """Return the folder of what nginx hands out as files: certificates of authorities."""
         return f"{BASE}/public"

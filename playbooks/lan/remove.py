@@ -47,14 +47,17 @@ def stale(names: Sequence[str]) -> Sh:
 
 
 def end_units(layout: Layout) -> Sh:
-    """Return the script that ends and removes units of the contract that no release on the server names."""
+    """Return the script that ends and removes units of the contract that no release on the server names.
+
+    Among them are folders: somebody's drop-ins (`systemctl edit`).
+    """
     return sh(
         """\
 for f in /etc/systemd/system/{units}; do
   [ -e "$f" ] || continue
   u=${{f##*/}}
   systemctl disable --quiet --now -- "$u" || true
-  rm -f -- "$f"
+  rm -rf -- "$f"
 done
 systemctl daemon-reload
 systemctl reset-failed -- {pattern} 2>/dev/null || true""",

@@ -81,7 +81,7 @@ def staged(ground: Ground, want: Want, manifest: Manifest, known: Mapping[str, s
     }
     files = {path: replace(wanted, secret=bool(names)) for path, (wanted, names) in contents.items()}
     account = Resource(AccountKind(), layout.user, AccountWanted(layout.root))
-    manifest_file = file(salt, layout.manifest(manifest.release.id), _root(encode(manifest)))
+    manifest_file = file(layout, salt, layout.manifest(manifest.release.id), _root(encode(manifest)))
     artifact = layout.artifact(manifest.artifact)
     venv = Resource(
         VenvKind(account="root"),
@@ -90,13 +90,13 @@ def staged(ground: Ground, want: Want, manifest: Manifest, known: Mapping[str, s
         (manifest_file.id, f"folder:{layout.artifacts}", "package:python3-venv", f"parcel:{layout.parcel}"),
     )
     resources = (
-        *server(place, setup, salt),
+        *server(layout, place, setup, salt),
         account,
         *_folders(layout, manifest.release, want, files),
         *_tls(layout, setup, salt),
-        file(salt, layout.firewall, _root(firewall.encode_asked(setup.asked))),
+        file(layout, salt, layout.firewall, _root(firewall.encode_asked(setup.asked))),
         manifest_file,
-        *(file(salt, path, wanted) for path, wanted in files.items()),
+        *(file(layout, salt, path, wanted) for path, wanted in files.items()),
         Resource(RoleKind(), layout.user, RoleWanted(), (account.id, f"service:{postgresql(place)}")),
         Resource(PgDatabaseKind(), layout.user, PgDatabaseWanted(layout.user), (f"role:{layout.user}",)),
         venv,
@@ -109,7 +109,7 @@ def web(layout: Layout, manifest: Manifest, place: Place, *, boot: bool | None) 
     """Return the web process of a release, beside whatever serves. boot: it starts with the server; None: as it is."""
     name = layout.unit(manifest.release, "web")
     content = units.contents(layout, manifest, place.server.systemd)[name]
-    return Resource(UnitKind(), name, UnitWanted(content, _stamp(manifest), enabled=boot))
+    return Resource(UnitKind(), name, UnitWanted(content, _stamp(manifest), enabled=boot, keep_aside=layout.aside))
 
 
 def serving(
@@ -146,7 +146,7 @@ def serving(
 def front(layout: Layout, manifest: Manifest, site: Site, *, closed: bool, needs: tuple[str, ...] = ()) -> Resource:
     """Return the site of a release, or the maintenance page in its place."""
     text = sites.site(layout, site.url, manifest.listen, site.certificate, closed=closed)
-    return Resource(SiteKind(), layout.contract, SiteWanted(text), (*needs, "service:nginx"))
+    return Resource(SiteKind(), layout.contract, SiteWanted(text, layout.aside), (*needs, "service:nginx"))
 
 
 def drained(layout: Layout, manifest: Manifest, place: Place) -> tuple[Resource, ...]:
@@ -190,7 +190,9 @@ def _names(layout: Layout, kept: Iterable[Manifest]) -> tuple[str, ...]:
 def _units(layout: Layout, manifest: Manifest, systemd: int) -> Mapping[str, UnitWanted]:
     timed = {layout.unit(manifest.release, job(one.name)) for one in manifest.jobs}
     return {
-        name: UnitWanted(content, enabled=None, active=None) if name in timed else UnitWanted(content, _stamp(manifest))
+        name: UnitWanted(content, enabled=None, active=None, keep_aside=layout.aside)
+        if name in timed
+        else UnitWanted(content, _stamp(manifest), keep_aside=layout.aside)
         for name, content in units.contents(layout, manifest, systemd).items()
     }
 
@@ -203,12 +205,12 @@ def _tls(layout: Layout, setup: Setup, salt: str) -> Sequence[Resource]:
     if setup.certificate is None or setup.key is None:
         return ()
     found = [
-        file(salt, sites.chain_file(layout), _root(setup.certificate.chain)),
-        file(salt, sites.key_file(layout), replace(_root(setup.key), secret=True)),
+        file(layout, salt, sites.chain_file(layout), _root(setup.certificate.chain)),
+        file(layout, salt, sites.key_file(layout), replace(_root(setup.key), secret=True)),
     ]
     if setup.certificate.authority is not None:
         content = FileWanted(setup.certificate.authority.encode(), 0o644, owner="root", group="root")
-        found.append(file(salt, sites.authority_file(layout), content))
+        found.append(file(layout, salt, sites.authority_file(layout), content))
     return found
 
 
@@ -225,6 +227,7 @@ def _folders(layout: Layout, release: Release, want: Want, files: Mapping[str, F
         f"{place}/public": own,
         layout.data: own,
         layout.log: private,
+        layout.aside: private,
         layout.tls: private,
         layout.runs: FolderWanted(0o755, owner="root", group="root"),
         layout.run(release): own,

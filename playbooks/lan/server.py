@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from playbooks.kind import Resource
 from playbooks.kinds.file import FileKind, FileWanted
@@ -14,7 +14,7 @@ from playbooks.kinds.service import ServiceKind, ServiceWanted
 from playbooks.lan import firewall
 from playbooks.lan.facts import Place
 from playbooks.lan.firewall import Asked
-from playbooks.lan.layout import BASE, PARCELS
+from playbooks.lan.layout import BASE, PARCELS, Layout
 from playbooks.lan.offline import Offline
 from playbooks.lan.sites import Certificate
 
@@ -46,10 +46,11 @@ class Setup:
     offline: Offline | None = None
 
 
-def server(place: Place, setup: Setup, salt: str) -> tuple[Resource, ...]:
+def server(layout: Layout, place: Place, setup: Setup, salt: str) -> tuple[Resource, ...]:
     """Return what the server's customers share: packages, services, folders, the journal's size and the firewall.
 
-    The folder above them is there already: whoever takes the lock makes it.
+    The folder above them is there already: whoever takes the lock makes it. layout: of the contract that is deployed,
+    which keeps what it finds edited.
     """
     seen = place.server
     wall = firewall.together((setup.asked, *place.firewalls.values()))
@@ -66,7 +67,7 @@ def server(place: Place, setup: Setup, salt: str) -> tuple[Resource, ...]:
         *(folder(path, FolderWanted(mode, owner="root", group="root")) for path, mode in folders.items()),
         folder(f"{BASE}/templates", FolderWanted(0o700, owner="root", group="root")),
         folder(posixpath.dirname(JOURNAL), FolderWanted(0o755, owner="root", group="root")),
-        file(salt, JOURNAL, FileWanted(_JOURNAL.encode(), 0o644, owner="root", group="root")),
+        file(layout, salt, JOURNAL, FileWanted(_JOURNAL.encode(), 0o644, owner="root", group="root")),
         Resource(ServiceKind(), "nginx", ServiceWanted(), ("package:nginx",)),
         Resource(ServiceKind(), postgresql(place), ServiceWanted(), ("package:postgresql",)),
         *clock,
@@ -85,6 +86,13 @@ def folder(path: str, wanted: FolderWanted) -> Resource:
     return Resource(FolderKind(account="root"), path, wanted, (f"folder:{posixpath.dirname(path)}",))
 
 
-def file(salt: str, path: str, wanted: FileWanted) -> Resource:
-    """Return a file as a resource of root's, in a folder that is another one."""
-    return Resource(FileKind(salt, account="root"), path, wanted, (f"folder:{posixpath.dirname(path)}",))
+def file(layout: Layout, salt: str, path: str, wanted: FileWanted) -> Resource:
+    """Return a file as a resource of root's, in a folder that is another one; another content there is kept aside.
+
+    Not that of a file with a secret: each copy is one more place that it can be read from, and outlives the secret's
+    next value.
+    """
+    kind, above = FileKind(salt, account="root"), f"folder:{posixpath.dirname(path)}"
+    if wanted.secret:
+        return Resource(kind, path, wanted, (above,))
+    return Resource(kind, path, replace(wanted, keep_aside=layout.aside), (above, f"folder:{layout.aside}"))
