@@ -1,12 +1,8 @@
 """Working as root on a host, as an account that may: it is root, or sudo lets it, with or without its password.
 
-What is sent is a fixed command; which of the three it is, the host finds out. Standard input begins with a nonce, the
-password (or an empty line) twice, and the nonce again; then comes the program's own. The first of the two is tried on a
-program that does nothing, in a pipe that ends after it, so that a wrong one is counted once and sudo finds nothing else
-to take for a second. The other one is read by the sudo that starts the program: sudo reads a line byte by byte, so the
-rest stays to be read. Where sudo wanted none, the program's own shell skips it.
-
-The answer begins with a line `NONCE WORD`. The word is a Way, or `missing`, `wants` or `refused` and the reason.
+`playbooks.rootcommand` has the command. The first program on a wire finds out which way it is. What it reads is sent
+right behind, without waiting for the answer, which saves a round trip; where sudo turns out to want the password, that
+program has ended without reading any of it, and is started once more with the password: then the answer comes first.
 """
 
 from __future__ import annotations
@@ -16,29 +12,26 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, NoReturn, TypeAlias, cast, get_args
+from typing import NoReturn, TypeAlias, cast, get_args
 
 from crm.errors import HostError
 from playbooks.keys import Phrase
 from playbooks.kind import Put
+from playbooks.rootcommand import HOME, Way, command
 from playbooks.sending import send
-from playbooks.shell import sh
 from playbooks.sudo import NoRoot, refusal, wants_password
 from playbooks.wire import Channel, Wire
 
-HOME = "/var/lib/crmhost/engine"
-"""The home folder of what runs as root: the engine's own, so that root's is left alone. The lock's keeper makes it."""
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-Way: TypeAlias = Literal["root", "sudo", "password"]
-"""The account is root; sudo lets it without a password; sudo wants its password."""
+__all__ = ["HOME", "Become", "Passwords", "Rooted", "Way", "no_password"]
 
 Passwords: TypeAlias = Callable[[str], Phrase | None]
 """Returns the password that sudo wants on a host, called by its name; None where nobody knows it. Asked only then."""
 
 _LONGEST = 1 << 20  # bytes that a profile may print before the answer
 _REASON = 16 * 1024  # bytes
+_AHEAD = 1 << 20  # bytes that are sent to the first program before it is known whether it is root's
 
 
 def no_password(_host: str) -> None:
@@ -52,42 +45,6 @@ class Become:
     passwords: Passwords = no_password
 
 
-_ROOT = sh(
-    """\
-while IFS= read -r l; do [ "$l" = "$1" ] && break; done; unset l; umask 077; \
-PATH={path}; HOME={home}; export PATH HOME; cd "$HOME" 2>/dev/null || cd /; \
-echo; echo "$1 $2"; exec sh -c "$3\"""",
-    path=PATH,
-    home=HOME,
-)
-"""Run by root: skips what is left of the password, and starts the program. Has the nonce, the way and the program."""
-
-_LOGIN = sh(
-    """\
-unset p; IFS= read -r n; case $n in crmhost-*) ;; *) exit 1 ;; esac; IFS= read -r p; \
-say() {{ echo; echo "$n $1"; }}; \
-if [ "$(id -u)" = 0 ]; then exec sh -c "$1" crmhost "$n" root "$2"; fi; \
-command -v sudo >/dev/null 2>&1 || {{ say missing; exit 1; }}; \
-case $3 in sudo) ;; password) false ;; *) e=$(LC_ALL=C sudo -k -n sh -c : 2>&1 </dev/null) ;; esac && \
-exec sudo -k -n sh -c "$1" crmhost "$n" sudo "$2"; \
-[ -n "$p" ] || {{ say wants; printf "%s" "$e"; exit 1; }}; \
-e=$(printf "%s\\n" "$p" | LC_ALL=C sudo -k -S -p "" sh -c : 2>&1) || {{ say refused; printf "%s" "$e"; exit 1; }}; \
-p=; exec sudo -k -S -p "" sh -c "$1" crmhost "$n" password "$2\""""
-)
-"""Run by the account's login shell, whichever that is: one line, without a single quote.
-
-Has _ROOT, the program, and the way, once it was found out: sudo is not asked again then whether it wants a password.
-
-A profile that reads standard input must not make it take the password for the nonce, which is an argument.
-"""
-
-
-def command(program: str, way: Way | None) -> str:
-    """Return the command that starts a program as root, from any account that may; way: None where it is not known."""
-    words = (_LOGIN.text, "crmhost", _ROOT.text, program, way or "")
-    return sh("sh -c {words}", words=words).text
-
-
 class Rooted:
     """A wire to a host on which every program is root's. name: the host, as errors and passwords have it."""
 
@@ -99,7 +56,9 @@ class Rooted:
         self.wire = wire
         self.way: Way | None = None
         self.phrase: Phrase | None = None
-        self.finding_out = threading.Lock()
+        self.finding_out = threading.RLock()
+        self.first: _Channel | None = None
+        """The program that finds the way out and has not been asked yet; no other one is started meanwhile."""
         self.refused: HostError | None = None
         """Why the first program was not root's; it is not tried again, since hosts count wrong passwords."""
         self._become = become
@@ -141,16 +100,22 @@ class Rooted:
 
 
 class _Channel:
-    """A program of root's. The first one on a wire waits for the answer: it finds out whether sudo wants a password."""
+    """A program of root's. The first one on a wire finds out whether sudo wants a password, at the latest when read."""
 
     def __init__(self, wire: Rooted, timeout: float) -> None:
         self._wire = wire
         self._opening = self._timeout = timeout
         self._channel = wire.wire.channel(timeout)
         self._nonce = f"crmhost-{secrets.token_hex(16)}"
+        self._program = ""
         self._head = b""
         self._rest: bytes | None = None
         """What came behind the answer's first line; None: that one has not come yet."""
+        self._ahead: bytearray | None = None
+        """What was sent to the first program and is sent again if sudo wants a password; None: that is settled."""
+        self._ended = self._again = False
+        """Whether the end of its input was sent ahead too, and whether it was started again."""
+        self._settled = threading.Event()
         self._complaint = b""
         """The beginning of what came on standard error; whoever reads there keeps it for `_complained`."""
         self._complaining = threading.Lock()
@@ -160,48 +125,100 @@ class _Channel:
         self._channel.settimeout(timeout)
 
     def exec_command(self, command: str) -> None:
-        if self._wire.way is not None:
-            self._begin(command)
-            return
+        self._program = command
+        if self._wire.way is None:
+            with self._wire.finding_out:
+                if self._is_first():
+                    return
+        self._settled.set()
+        self._begin()
+
+    def _is_first(self) -> bool:
+        """Start the program as the first one; False where the way is known by now."""
+        wire = self._wire
+        if wire.first is not None:
+            wire.first.settle()
+        if wire.way is not None:
+            return False
+        if wire.refused is not None:
+            raise type(wire.refused)(wire.refused.what, wire.refused.remedy)
+        self._begin()
+        self._ahead, wire.first = bytearray(), self
+        if wire.phrase is not None:  # sudo might take what is sent ahead for another password
+            self.settle()
+        return True
+
+    def settle(self) -> None:
+        """Wait for the answer of a first program, and start it again where that takes a password; raises as `recv`."""
         with self._wire.finding_out:
-            if self._wire.refused is not None:
-                raise type(self._wire.refused)(self._wire.refused.what, self._wire.refused.remedy)
+            if self._ahead is None:
+                return
             try:
-                self._find_out(command)
+                self._find_out(self._ahead)
+            except TimeoutError:
+                raise
             except HostError as error:
                 self._wire.refused = error
+                self._done()
                 raise
+            self._done()
 
-    def _find_out(self, program: str) -> None:
-        self._begin(program)
+    def _find_out(self, ahead: bytearray) -> None:
         word, why = self._answer()
-        if word == "wants":
+        if word == "wants" and not self._again:
             self._wire.need_password(why)
             self._channel.close()
+            self._head, self._again = b"", True
             self._channel = self._wire.wire.channel(self._opening)
             self._channel.settimeout(self._timeout)
-            self._head = b""
-            self._begin(program)
+            self._begin()
             word, why = self._answer()
         self._judge(word, why)
+        if self._again:
+            self._channel.sendall(bytes(ahead))
+            if self._ended:
+                self._channel.shutdown_write()
+
+    def _done(self) -> None:
+        self._ahead = None
+        if self._wire.first is self:
+            self._wire.first = None
+        self._settled.set()
 
     def sendall(self, s: bytes) -> None:
-        self._channel.sendall(s)
+        if self._ahead is None or not self._sent_ahead(s):
+            self._channel.sendall(s)
+
+    def _sent_ahead(self, data: bytes) -> bool:
+        """Send what the first program reads, and note it; False where its answer is there, or is waited for first."""
+        with self._wire.finding_out:
+            if self._ahead is None or len(self._ahead) + len(data) > _AHEAD:
+                self.settle()
+                return False
+            self._ahead += data
+            self._tell(data)
+            return True
 
     def shutdown_write(self) -> None:
-        self._channel.shutdown_write()
+        with self._wire.finding_out:
+            self._ended = True
+            with suppress(*(() if self._ahead is None else self._wire.errors)):
+                self._channel.shutdown_write()
 
     def recv(self, nbytes: int) -> bytes:
         if self._rest is None:
-            known = self._wire.way is not None
+            self.settle()
+        if self._rest is None:
             word, why = self._answer()
-            self._judge(*(self._complained() if known and not word else (word, why)))
+            self._judge(*(self._complained() if not word else (word, why)))
         if self._rest:
             data, self._rest = self._rest[:nbytes], self._rest[nbytes:]
             return data
         return self._channel.recv(nbytes)
 
     def recv_stderr(self, nbytes: int) -> bytes:
+        if not self._settled.wait(self._timeout):
+            raise TimeoutError
         with self._complaining:
             data = self._channel.recv_stderr(nbytes)
             if len(self._complaint) < _REASON:
@@ -210,12 +227,24 @@ class _Channel:
 
     def close(self) -> None:
         self._channel.close()
+        if self._wire.first is self:
+            self._wire.first = None
+        self._settled.set()
 
-    def _begin(self, program: str) -> None:
+    def _begin(self) -> None:
         """Start the program, and send what comes before its own input."""
-        self._channel.exec_command(command(program, self._wire.way))
+        self._channel.exec_command(command(self._program, self._wire.way))
         password = self._wire.phrase.text if self._wire.phrase else ""
-        self._channel.sendall(f"{self._nonce}\n{password}\n{password}\n{self._nonce}\n".encode())
+        self._tell(f"{self._nonce}\n{password}\n{password}\n{self._nonce}\n".encode())
+
+    def _tell(self, data: bytes) -> None:
+        """Send it, whether or not the program has ended: then it has said why, and that is read next."""
+        try:
+            self._channel.sendall(data)
+        except TimeoutError:
+            raise
+        except self._wire.errors:
+            return
 
     def _judge(self, word: str, why: str) -> None:
         """Remember how root was become; raises HostError where it was not. No word at all is for others to judge."""

@@ -1,6 +1,6 @@
 """Where everything of a contract lies on a server, and what its things are called. Pure: paths are text here.
 
-The engine (lock, journal, staging) lies below `playbooks.become.HOME`. Artifacts and templates are shared by the
+The engine (lock, journal, staging) lies below `playbooks.rootcommand.HOME`. Artifacts and templates are shared by the
 server's customers; everything else is in a folder of the contract's own, which only its system user may enter.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from crm.errors import Refused
 from crm.plan import Release
-from playbooks.become import HOME
 from playbooks.folders import Folders
+from playbooks.rootcommand import HOME
 
 BASE = "/var/lib/crmhost"
 PARCELS = f"{BASE}/parcels"
