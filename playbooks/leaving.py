@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from playbooks.folders import Folders
 from playbooks.kept import Kept, Place, artifacts_of, past
@@ -17,21 +17,21 @@ def retired(layout: Folders, place: Place, serving: str, forget: Callable[[str],
     gone = past(place.kept, place.torn, serving)
     kept = [one for one in place.kept if one.id in gone]
     still = {one.manifest.artifact for one in place.kept if one.id not in gone}
+    shared = {layout.run(one.manifest.release) for one in place.kept if one.id not in gone}
     proven = layout.proven(serving)
     return lines(
         sh("set -e"),
         sh("date -u +%Y-%m-%dT%H:%M:%SZ >{new} && mv -f {new} {proven}", new=f"{proven}.new", proven=proven),
-        *(drop_release(layout, one, forget(one.id)) for one in kept),
+        *(drop_release(layout, one, forget(one.id), shared) for one in kept),
         *(sh("rm -rf {folder}", folder=layout.release(name)) for name in place.torn if name in gone),
         drop_artifacts(layout, [digest for digest in artifacts_of(kept) if digest not in still]),
     )
 
 
-def drop_release(layout: Folders, kept: Kept, forget: Sh) -> Sh:
-    """Return the script that removes a release with its records."""
-    return lines(
-        forget, sh("rm -rf {folder} {run}", folder=layout.release(kept.id), run=layout.run(kept.manifest.release))
-    )
+def drop_release(layout: Folders, kept: Kept, forget: Sh, shared: Collection[str] = ()) -> Sh:
+    """Return the script that removes a release with its records. shared: what another version of it still uses."""
+    folders = [layout.release(kept.id), layout.run(kept.manifest.release)]
+    return lines(forget, sh("rm -rf {folders}", folders=[one for one in folders if one not in shared]))
 
 
 def drop_artifacts(layout: Folders, digests: Sequence[str]) -> Sh:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from crm.plan import Release
 from crm.slots import Filled
-from playbooks.kept import Kept, past
-from playbooks.leaving import drop_artifacts, drop_release
+from playbooks.kept import Kept, Place, past
+from playbooks.leaving import drop_artifacts, drop_release, retired
 from playbooks.manifest import Manifest, Runs, encode
 from playbooks.shell import Sh
 from playbooks.webhost.layout import Layout
@@ -61,6 +62,17 @@ def test_a_release_goes_with_its_sockets_and_nothing_else(layout: Layout) -> Non
     run(drop_release(layout, old, forget(layout, old.id)))
     assert [path.name for path in Path(layout.releases).iterdir()] == [new.id]
     assert [str(path) for path in Path(layout.runs).iterdir()] == [layout.run(new.manifest.release)]
+
+
+def test_the_sockets_folder_stays_while_another_version_of_the_same_configuration_is_kept(layout: Layout) -> None:
+    bad, good = kept("9"), kept("2", "t2")
+    release = replace(good.manifest.release, config=bad.manifest.release.config)
+    good = replace(good, manifest=replace(good.manifest, release=release))
+    put(layout, bad)
+    Path(layout.release(good.id)).mkdir()
+    run(retired(layout, Place(good.id, (good, bad), ()), good.id, lambda _: Sh(":")))
+    assert not Path(layout.release(bad.id)).exists()
+    assert Path(layout.run(release)).is_dir()
 
 
 def test_an_artifact_stays_while_any_contract_of_the_account_names_it(layout: Layout) -> None:
