@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from playbooks.shell import Sh, sh
 
-Program: TypeAlias = Literal["records", "ask", "step", "store", "hold", "relay", "site", "mysql"]
+Program: TypeAlias = Literal["records", "ask", "step", "store", "hold", "relay", "site", "mysql", "mysqlstore"]
 _PACKAGE = "playbooks.onhost"
 _LOADER = """
 import base64, json, sys, types, zlib
@@ -30,6 +30,7 @@ _NEEDS: dict[Program, tuple[str, ...]] = {
     "relay": ("relay",),
     "site": ("site",),
     "mysql": ("mysql",),
+    "mysqlstore": ("frames", "files", "mysql", "mysqltext", "mysqlstore"),
 }
 
 

@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 _LONGEST = 90.0  # seconds
+LONG = 3600.0  # seconds for what grows with the data
 _RUN = """
 $in = json_decode(stream_get_contents(STDIN), true);
 try {
@@ -50,13 +51,22 @@ class Failed(Exception):
     """The database could not be asked; the message is what PHP or the server says."""
 
 
-def run(db: "dict[str, Any]", statements: "list[tuple[str, list[Any]]]") -> "list[list[list[Any]]]":
+def opened(db: "dict[str, Any]") -> "dict[str, Any]":
+    """Return how the database is reached, read from its file where it is named by one; raises Failed."""
+    if "access" not in db:
+        return db
+    try:
+        given: dict[str, Any] = json.loads(pathlib.Path(db["access"]).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise Failed(str(error)) from error
+    return given
+
+
+def run(
+    db: "dict[str, Any]", statements: "list[tuple[str, list[Any]]]", longest: float = _LONGEST
+) -> "list[list[list[Any]]]":
     """Run the statements one after another on one connection and return the rows of each; raises Failed."""
-    if "access" in db:
-        try:
-            db = json.loads(pathlib.Path(db["access"]).read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise Failed(str(error)) from error
+    db = opened(db)
     given = json.dumps({**db, "statements": statements}).encode()
     tried = "no PHP for programs"
     for php in db["php"]:
@@ -65,7 +75,7 @@ def run(db: "dict[str, Any]", statements: "list[tuple[str, list[Any]]]") -> "lis
                 [php, "-d", "display_errors=stderr", "-r", _RUN],
                 input=given,
                 capture_output=True,
-                timeout=_LONGEST,
+                timeout=longest,
                 check=False,
             )
             tried = f"{php}: {done.stderr.decode(errors='replace').strip()[-500:]}"
@@ -130,28 +140,50 @@ def forget(db: "dict[str, Any]", release: str) -> None:
         run(db, [("delete from crmhost_steps where name like concat('%@', ?)", [release])])
 
 
-def empty(db: "dict[str, Any]") -> None:
-    """Drop every table and view: the host's own database stays, with nothing in it."""
-    ask = "select table_name, table_type from information_schema.tables where table_schema = database()"
-    (found,) = run(db, [(ask, [])])
+def empty(db: "dict[str, Any]", but: "tuple[str, ...]" = ()) -> None:
+    """Drop every table, view and routine: the host's own database stays, with nothing in it but the tables `but`."""
+    names = "select table_name, table_type from information_schema.tables where table_schema = database()"
+    routines = "select routine_name, routine_type from information_schema.routines where routine_schema = database()"
+    tables, programs = run(db, [(names, []), (routines, [])])
     drops: list[tuple[str, list[Any]]] = [("set foreign_key_checks = 0", [])]
-    for name, kind in found:
-        word = "view" if "VIEW" in str(kind) else "table"
+    for name, kind in [*tables, *programs]:
+        word = str(kind).lower() if kind in ("PROCEDURE", "FUNCTION") else "view" if "VIEW" in str(kind) else "table"
         quoted = str(name).replace("`", "``")
-        drops.append((f"drop {word} if exists `{quoted}`", []))
-    run(db, drops)
+        if name not in but:
+            drops.append((f"drop {word} if exists `{quoted}`", []))
+    run(db, drops, LONG)
+
+
+def rest(db: "dict[str, Any]", patient: int) -> None:
+    """Wait until nobody else is connected to the database, and end whoever still is after so many seconds.
+
+    That is a request which the web server had let in. Raises Failed for one that does not end.
+    """
+    name = opened(db)["name"]
+    for waited in range(2 * (patient + 10)):
+        (mine,), others = run(db, [("select connection_id()", []), ("show processlist", [])])
+        there = [int(row[0]) for row in others if row[3] == name and row[0] != mine[0]]
+        if not there:
+            return
+        for one in there if waited >= 2 * patient else ():
+            with contextlib.suppress(Failed):  # it has ended meanwhile
+                run(db, [(f"kill {one}", [])])
+        time.sleep(0.5)
+    raise Failed("somebody is still connected to it, and does not end")
 
 
 def main() -> None:
-    """Do what the arguments say: `read`, `forget` or `empty`, the file of access, or `-` for standard input."""
-    verb, access, *rest = sys.argv[1:]
+    """Do what the arguments say: a verb, the file of access, or `-` for standard input, and what the verb needs."""
+    verb, access, *rest_of = sys.argv[1:]
     db = json.load(sys.stdin) if access == "-" else {"access": access}
     try:
         if verb == "read":
             print(json.dumps(read(db)))  # noqa: T201 - the answer
         elif verb == "forget" and (access == "-" or os.path.exists(access)):  # noqa: PTH110 - a word of the command line
-            forget(db, rest[0])
+            forget(db, rest_of[0])
         elif verb == "empty":
             empty(db)
+        elif verb == "rest":
+            rest(db, int(rest_of[0]))
     except Failed as error:
         sys.exit(f"the database {db.get('name', access)}: {error}")

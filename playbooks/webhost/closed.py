@@ -20,9 +20,11 @@ from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.process import ProcessKind, ProcessWanted
 from playbooks.manifest import Manifest, Runs
 from playbooks.mover.memory import Places
+from playbooks.programs import program
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost import resources as made
 from playbooks.webhost.layout import Layout
+from playbooks.webhost.slots import HOST_PYTHON
 
 NAME = "maintenance"
 """The process that shows the page; no recipe's process may be called so."""
@@ -62,19 +64,20 @@ def closing(layout: Layout, salt: str, shown: Manifest, kept: Sequence[Manifest]
     The page's process waits for the address before what serves is ended, so that hardly a moment lies between.
     """
     kind = FileKind(salt)
-    if shown.front != "process":
-        flag = Resource(kind, made.key(layout, places(layout).closed), FileWanted(_SHUT))
-        return (flag, *(one for one in made.nothing(layout, kept) if one.kind.name == "cron"))
     folder = f"{layout.root}/page"
+    above = Resource(FolderKind(), made.key(layout, folder), FolderWanted())
+    if shown.front != "process":
+        text = Resource(kind, made.key(layout, layout.page), FileWanted(maintenance.page().encode()), (above.id,))
+        flag = Resource(kind, made.key(layout, places(layout).closed), FileWanted(_SHUT), (text.id,))
+        return (above, text, flag, *(one for one in made.nothing(layout, kept) if one.kind.name == "cron"))
     page = _process(layout, shown)
     keeper = replace(shown, processes=(Runs(NAME, Filled(page.argv, page.env, page.cwd), page.stop),))
     texts = {
         f"{folder}/page.py": resources.files("playbooks.onhost").joinpath("page.py").read_text("utf-8"),
-        f"{folder}/page.html": maintenance.page(),
+        layout.page: maintenance.page(),
         f"{folder}/keep.sh": made.keeper_script(layout, keeper).text + "\n",
         places(layout).closed: _SHUT.decode(),
     }
-    above = Resource(FolderKind(), made.key(layout, folder), FolderWanted())
     files = [
         Resource(kind, made.key(layout, path), FileWanted(text.encode()), (above.id,)) for path, text in texts.items()
     ]
@@ -126,8 +129,14 @@ def ended(layout: Layout, kept: Sequence[Manifest]) -> Sh:
         )
         for lock in locks
     ]
-    used = sh("rest {db} {why} unused {db}", db=layout.db, why=f"{posixpath.basename(layout.db)} is still open")
-    return lines(_REST, *held, used)
+    return lines(_REST, *held, _unused(layout))
+
+
+def _unused(layout: Layout) -> Sh:
+    if layout.database == "mysql":
+        ends = program("mysql", HOST_PYTHON, "rest", layout.access, str(_JOB))
+        return sh("if [ -s {access} ]; then {ends}; fi", access=layout.access, ends=ends)
+    return sh("rest {db} {why} unused {db}", db=layout.db, why=f"{posixpath.basename(layout.db)} is still open")
 
 
 def page_key(layout: Layout) -> str:

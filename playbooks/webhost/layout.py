@@ -150,6 +150,20 @@ def check_run(layout: Layout, release: Release) -> None:
         )
 
 
+def check_copy(layout: Layout) -> None:
+    """Raise Refused for a copy of a contract that would be brought up in the customer's own database.
+
+    Only a copy's name has such a character; emptying what it uses is all that removing it means.
+    """
+    if layout.database == "mysql" and "_" in layout.contract:
+        raise Refused(
+            f"{layout.contract}: a copy needs a database of its own, and target.database names the only one that the"
+            " host gave, in which the customer works; nothing was done",
+            "A backup of such a database is not tried in a copy by this version; crmhost backup reads each one through"
+            " as it is made, and crmhost restore keeps what was there before.",
+        )
+
+
 def check_document_root(layout: Layout, document_root: str | None) -> None:
     """Raise Refused when the host would serve ~/.crmhost as files. A relative root is below the home folder."""
     if document_root is None:

@@ -10,6 +10,7 @@ from crm.plan import Crossing, Release, Want
 from playbooks.kept import maker
 from playbooks.mover import copying
 from playbooks.mover.copying import Ground
+from playbooks.webhost import hostdata
 from playbooks.webhost.slots import python_of
 
 if TYPE_CHECKING:
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
 
 
 class WebHostMover:
-    """What moves one contract's data: to another schema, into a backup, and back from one."""
+    """What moves one contract's data: to another schema, into a backup, and back from one.
+
+    Raises HostError where the host lacks the programs for the database that it gave, before anything is done.
+    """
 
     def __init__(self, work: WebHostWork) -> None:
         self._work = work
+        self._given = work.layout.access if work.layout.database == "mysql" else ""
+        if self._given:
+            hostdata.check_programs(work.session.host, work.layout.contract)
 
     def mark(self, crossing: Crossing | None) -> None:
         """Let the host remember where an upgrade is."""
@@ -45,16 +52,21 @@ class WebHostMover:
     def owner(self) -> Release | None:
         """Return the release whose data is there."""
         place = self._work.place()
-        return maker(place.kept, place.serving, self._work.records())
+        return maker(place.kept, place.serving, self._work.records()) if place.kept else None
 
     def dump(self, want: Want, sink: BinaryIO) -> Contents:
         """Write all of the customer's data to the stream."""
-        return copying.dump(self._work.session, self._ground(), want.recipe.backup, want.secrets, sink)
+        session, ground, what = self._work.session, self._ground(), want.recipe.backup
+        if self._given:
+            return hostdata.dump(session, ground, self._given, what, want.secrets, sink)
+        return copying.dump(session, ground, what, want.secrets, sink)
 
     def load(self, want: Want, source: BinaryIO) -> Contents:
         """Replace the customer's data by what the stream holds; what steps derived is derived anew."""
-        recipe = want.recipe
-        return copying.load(self._work.session, self._ground(), recipe.backup, source, recipe.folders)
+        session, ground, recipe = self._work.session, self._ground(), want.recipe
+        if self._given:
+            return hostdata.load(session, ground, self._given, recipe.backup, source, recipe.folders)
+        return copying.load(session, ground, recipe.backup, source, recipe.folders)
 
     def _ground(self) -> Ground:
         layout = self._work.layout

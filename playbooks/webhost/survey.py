@@ -23,7 +23,7 @@ from playbooks.webhost import resources as made
 from playbooks.webhost.code import access_of
 from playbooks.webhost.facts import Place, PlaceKind, PlaceWanted, RecordKind, RecordWanted
 from playbooks.webhost.front import check_doors
-from playbooks.webhost.layout import Layout, check_document_root, check_run
+from playbooks.webhost.layout import Layout, check_copy, check_document_root, check_run
 from playbooks.webhost.release import artifact_of, release_of
 from playbooks.webhost.slots import values
 
@@ -35,6 +35,7 @@ def survey(host: Host, layout: Layout, want: Want, document_root: str | None, sa
     what cannot be or is not built, HostError when the host cannot be asked or holds what makes no sense.
     """
     release = release_of(want, layout.front)
+    check_copy(layout)
     check_run(layout, release)
     check_document_root(layout, document_root)
     made_of = artifact_of(want)

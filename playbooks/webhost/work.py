@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from crm import crossing as crossings
 from crm.driver import Progress
 from crm.errors import HostError
 from crm.plan import Plan, Release, Want
@@ -16,6 +17,7 @@ from playbooks.hostwork import LOG_LINES, HostWork
 from playbooks.kept import artifacts_of
 from playbooks.leaving import drop_artifacts
 from playbooks.manifest import Manifest
+from playbooks.mover.memory import recall
 from playbooks.planned import Survey, changed_ground
 from playbooks.programs import program
 from playbooks.session import Session
@@ -86,9 +88,9 @@ class WebHostWork(HostWork[Layout, Place, Survey]):
             self._run("forget what was derived", forget(self.layout, seen.release.id))
         self._converge([resource for resource in seen.staged.resources if resource.kind.name == "database"])
 
-    def mover(self) -> WebHostMover | None:
-        """Return what moves the customer's data; nothing moves a database that the host gave yet."""
-        return None if self.layout.database == "mysql" else WebHostMover(self)
+    def mover(self) -> WebHostMover:
+        """Return what moves the customer's data; raises HostError where the host lacks what that needs."""
+        return WebHostMover(self)
 
     def close(self, want: Want) -> None:
         """Show customers the maintenance page in the place of what serves; raises HostError when it is not shown."""
@@ -98,15 +100,8 @@ class WebHostWork(HostWork[Layout, Place, Survey]):
             return  # nothing was ever there
         manifest = shown.manifest
         self._converge(closed.closing(self.layout, self._salt, manifest, [one.manifest for one in place.kept]))
-        known = self._known_of(want, manifest, place)
-        manner = self._manner(known)
-        given = question(_PAGE, want, known, manifest.listen, _PAGE_PATIENCE, manner)
-        answer = self._ask("ask for the maintenance page", manner.python, given, _PAGE_PATIENCE)
-        if not answer.held:
-            raise HostError(
-                f"the maintenance page is not shown at {manifest.listen}: it answers {answer.text[:200]!r}",
-                "Does another process listen there? crmhost logs NAME maintenance",
-            )
+        if manifest.front == "process" or place.serving is not None:
+            self._see_page(want, manifest, place, _PAGE_PATIENCE)
 
     def open(self) -> None:
         """Let customers in again, to the release that `current` names; nothing is left to do after `switch`."""
@@ -187,9 +182,30 @@ class WebHostWork(HostWork[Layout, Place, Survey]):
             log, who = self._tail(_end(candidate_log(known))), still(place, manifest.release)
             raise gate_error(f"the candidate {name} did not become ready", answer, want.recipe.ready, log, who)
 
-    def _serve(self, want: Want, manifest: Manifest, place: Place) -> None:  # noqa: ARG002 - the release says it all
+    def _serve(self, want: Want, manifest: Manifest, place: Place) -> None:
+        """Let the release serve. Where the host's own server does and customers are out, none meets another one."""
         serving = made.serving(self.layout, manifest, [one.manifest for one in place.kept])
+        if manifest.front != "process" and self._customers_are_out():
+            self._converge(serving)
+            self._see_page(want, manifest, place, self._patience.serving)
         self._converge(closed.opening(self.layout, self._salt, serving))
+
+    def _customers_are_out(self) -> bool:
+        if crossings.unfinished(self._crossing) is None:
+            return False
+        return recall(self.session.host, self.layout.contract, closed.places(self.layout)).closed
+
+    def _see_page(self, want: Want, manifest: Manifest, place: Place, patience: float) -> None:
+        """Wait until the page is shown at the release's address; by that release, where the host's own server does."""
+        known = self._known_of(want, manifest, place)
+        manner = self._manner(known)
+        given = question(_PAGE, want, known, manifest.listen, patience, manner)
+        answer = self._ask("ask for the maintenance page", manner.python, given, patience)
+        if not answer.held:
+            raise HostError(
+                f"the maintenance page is not shown at {manifest.listen}: it answers {answer.text[:200]!r}",
+                "Does another process listen there? crmhost logs NAME maintenance",
+            )
 
     def _unserve(self, place: Place) -> None:
         self._converge(made.nothing(self.layout, [one.manifest for one in place.kept]))

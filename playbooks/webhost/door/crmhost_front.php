@@ -9,7 +9,7 @@ const ROOT = '@WEB@';       // the folder in it that is served
 const DATA = '@DATA@';      // what outlives the release, reached from the tree through links
 const BASE = '@BASE@';      // the path of the customer's URL, without a slash at its end
 const MARK = '@MARK@';      // tells releases apart
-const CLOSED = '@CLOSED@';  // a file while whose existence only 503 is answered
+const CLOSED = '@CLOSED@';  // a file while whose existence customers get 503 alone
 const PAGE = '@PAGE@';      // what customers see then
 const LOG = '@LOG@';
 const KINDS = [
@@ -28,8 +28,8 @@ function script(): string
     ini_set('log_errors', '1');
     ini_set('error_log', LOG);
     header('X-Crmhost-Release: ' . MARK);
-    if (file_exists(CLOSED)) {
-        closed();
+    if (PHP_SAPI !== 'cli-server' && file_exists(CLOSED)) {
+        closed(); // to customers: a candidate is asked by the deploy alone
     }
     if (PHP_SAPI === 'cli-server' && ($_SERVER['HTTP_X_FORWARDED_PROTO'] ?? '') === 'https') {
         $_SERVER['HTTPS'] = 'on';

@@ -30,8 +30,11 @@ def read() -> dict[str, Any]:
     return spec
 
 
-def load(spec: dict[str, Any]) -> Application:
-    """Import the recipe's application, in its folder, and let every answer carry the release's mark."""
+def load(spec: dict[str, Any], *, tried: bool = False) -> Application:
+    """Import the recipe's application, in its folder, and let every answer carry the release's mark.
+
+    tried: it is a candidate, which the deploy alone asks, so it answers while customers are out.
+    """
     os.chdir(spec["cwd"])
     sys.path.insert(0, spec["cwd"])
     module, _, name = spec["entry"].partition(":")
@@ -41,7 +44,7 @@ def load(spec: dict[str, Any]) -> Application:
         def start(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
             return start_response(status, [*headers, (MARK, spec["mark"])], *rest)
 
-        if pathlib.Path(spec["closed"]).exists():
+        if not tried and pathlib.Path(spec["closed"]).exists():
             return closed(start, pathlib.Path(spec["page"]))
         environ.setdefault("HTTP_X_FORWARDED_PROTO", environ["wsgi.url_scheme"])
         return inner(environ, start)
@@ -77,7 +80,7 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
 def main() -> None:
     """Serve at the address that is given, as the candidate of a deploy."""
     host, _, port = sys.argv[1].rpartition(":")
-    with make_server(host, int(port), load(read()), server_class=Server) as server:
+    with make_server(host, int(port), load(read(), tried=True), server_class=Server) as server:
         server.serve_forever()
 
 
