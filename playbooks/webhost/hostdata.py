@@ -45,8 +45,8 @@ def check_programs(host: Host, contract: str) -> None:
         raise HostError(
             f"{contract}: the host has no {safe(missing)} for this account, so crmhost can neither back its database up"
             " nor put it back; nothing was done",
-            "Ask the host for MariaDB's or MySQL's client programs, or back it up in the host's panel, and go without:"
-            " keep to versions of the same schema.",
+            "Ask the host for MariaDB's or MySQL's client programs. Without them keep to versions of the same schema,"
+            " back it up in the host's panel, and destroy with --no-backup --lose-data.",
         )
 
 

@@ -19,7 +19,7 @@ from crm.recipe import Recipe
 from crmhost import deploy
 from crmhost.backup.shelf import Shelf
 from crmhost.backup.take import restore, take
-from crmhost.deploy import Outcome
+from crmhost.deploy import Destroy, Outcome
 from crmhost.sequence import Means, Sure, nobody
 from playbooks.webhost.layout import Serves
 from tests.support.backups import open_backups
@@ -64,6 +64,11 @@ class Given(Hosted):
         """Roll back."""
         with self.driver() as driver:
             return deploy.rollback(driver, self.want(version), None, self.keeping(sure))
+
+    def remove(self) -> Outcome:
+        """Remove it, and keep what it held."""
+        with self.driver() as driver:
+            return deploy.destroy(driver, self.want(), Destroy(keep_data=False, backup=True), self.keeping())
 
     def back_up(self, version: str = VERSION) -> Snapshot:
         """Make a backup."""

@@ -47,7 +47,7 @@ def site(
     for statement in filter(str.strip, MORE.split(";\n")):
         sql(one, statement)
     yield one
-    one.destroy()
+    assert (one.remove().backup, one.shelf.list()[0].why) == (one.shelf.list()[0].id, "destroy")
     assert one.left() == EMPTY
     assert sharedhost.sql(f"show tables in {DATABASE}; {PROGRAMS}") == ""
 
