@@ -25,7 +25,7 @@ def due(recipe: Recipe, records: Records, release: Release) -> Due:
     """Return what is to be run before the release may start.
 
     Where the database must begin anew (`reset`) or a backup must come back first (`restore`), the steps are those that
-    follow. Raises HostError for an interrupted step that may never be run again by itself.
+    follow. Raises StepUnfinished for an interrupted step that may never be run again by itself.
     """
     if is_upgrade(records, release) and not in_use(recipe, records):
         why = f"it has another schema than {release.id} needs, and no customer has used it yet"

@@ -23,6 +23,10 @@ class HostError(CrmhostError):
     """The target could not be reached, or did not do what it was told."""
 
 
+class StepUnfinished(HostError):
+    """A step that may never be run again by itself was begun, and nothing says that it has ended."""
+
+
 class LockHeld(CrmhostError):
     """Somebody else is at work on the target; names step and holder."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from crm.errors import HostError, Refused
+from crm.errors import Refused, StepUnfinished
 from crm.plan import Release
 from crm.recipe import Phase, Recipe, Recorded, Step
 
@@ -70,7 +70,7 @@ def in_use(recipe: Recipe, records: Records) -> bool:
 def unfinished(steps: Iterable[Step], release: Release, records: Records, log: str) -> tuple[Step, ...]:
     """Return those of the steps that are not finished.
 
-    Raises HostError for one that was begun and may not be run twice; `log` says where its output is to be found.
+    Raises StepUnfinished for one that was begun and may not be run twice; `log` says where its output is to be found.
     """
     return tuple(step for step in steps if _is_unfinished(step, release, records, log))
 
@@ -118,7 +118,7 @@ def _is_unfinished(step: Step, release: Release, records: Records, log: str) -> 
     name = key(step, release)
     state = records.steps.get(name, "absent")
     if state == "started" and step.again == "never":
-        raise HostError(
+        raise StepUnfinished(
             f"step {name} was begun and not finished, and must not be run twice",
             f"look in {log} and in the database at what it did; then, in its table crmhost_steps, write"
             " 'finished' into that row's state if the step is whole, or delete the row if it did nothing; and deploy"

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 from crm.backup import BackupId, Lost
 from crm.driver import Driver, Mover
-from crm.errors import CrmhostError, Refused
+from crm.errors import CrmhostError, LockHeld, Refused, StepUnfinished
 from crm.plan import Crossing, Plan, Release, Want
 from crmhost import upgrade
 from crmhost.sequence import Means, locked, run_steps, serve
@@ -57,11 +57,24 @@ class Destroy:
 
 
 def plan(driver: Driver, want: Want) -> Plan:
-    """Return what a deploy would change; changes nothing and takes no lock."""
+    """Return what a deploy would change; changes nothing and takes no lock.
+
+    Raises LockHeld where a step that may not run twice is still running: only when nobody is at work has it been
+    interrupted, and may a person say how it ended.
+    """
     reason = driver.refuses(want.recipe)
     if reason is not None:
         raise Refused(reason, "choose another target for the contract; crmhost recipes says which one suits")
-    return driver.plan(want)
+    try:
+        return driver.plan(want)
+    except StepUnfinished:
+        holder = driver.status(want).holder
+        if holder is not None:
+            raise LockHeld(
+                f"{want.contract}: a step that must not run twice is still running: {holder}",
+                "Wait until it ends, then the same command again.",
+            ) from None
+    return driver.plan(want)  # it may have ended between the two looks
 
 
 def deploy(driver: Driver, want: Want, means: Means, *, confirm: Confirm) -> Outcome:

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 LABEL_CONTRACT = "crmhost.contract"
 LABEL_ROLE = "crmhost.role"
 LABEL_RELEASE = "crmhost.release"
+LABEL_STEP = "crmhost.step"
 LABEL_REKEYED = "crmhost.rekeyed"
 """How often the secrets that a container was started with had been changed; absent: never. It tells nothing of them."""
 

@@ -21,10 +21,8 @@ from infra.asking import LONGEST, STEP, Site, answer, masked, ran, tail
 from infra.engine.engine import Engine
 from infra.engine.lock import Held
 from infra.engine.stream import OutOfTime
-from infra.naming import LABEL_RELEASE
+from infra.naming import LABEL_RELEASE, LABEL_STEP
 from infra.steplog import Failed
-
-LABEL_STEP = "crmhost.step"
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,8 +179,11 @@ def journal(engine: Engine, contract: str) -> tuple[dict[str, object], ...]:
 
 def holder(engine: Engine, contract: str) -> str | None:
     """Return who is at work on the contract and with what, or None."""
-    there = engine.container(naming.lock(contract)) or engine.container(naming.step(contract))
-    return None if there is None or not there.running else _described(engine, there)
+    for name in (naming.lock(contract), naming.step(contract)):
+        there = engine.container(name)
+        if there is not None and there.running:
+            return _described(engine, there)
+    return None
 
 
 def _claimed(engine: Engine, claim: Claim) -> str:
@@ -234,13 +237,13 @@ def _stale(engine: Engine, there: SeenContainer) -> bool:
 
 def _described(engine: Engine, there: SeenContainer) -> str:
     who = there.labels.get(LABEL_WHO, "somebody")
-    doing = there.labels.get(LABEL_DOING, there.labels.get(naming.LABEL_ROLE, "something"))
-    step = ""
+    doing, step = there.labels.get(LABEL_DOING, ""), there.labels.get(naming.LABEL_STEP, "")
     with contextlib.suppress(CrmhostError):
         for line in engine.logs(there.id, _TAIL).splitlines():
             with contextlib.suppress(ValueError, AttributeError):
                 step = json.loads(line).get("step", step)
-    said = f"{who} is at work ({doing}{f', step {step}' if step else ''})"
+    what = ", ".join(filter(None, (doing, f"step {step}" if step else "")))
+    said = f"{who} is at work ({what or there.name})"
     return "".join(letter if letter.isprintable() else "?" for letter in said)
 
 

@@ -21,14 +21,17 @@ import pytest
 
 from crm.errors import CrmhostError, HostError, LockHeld, Refused
 from infra import expected, naming
+from infra.engine.connect import Reach, connect
+from infra.engine.seen import SeenContainer
 from tests.support.cloud import Company, Customer
-from tests.support.clouddeployer import Blow, Ended, Verb, Victim, do, run
+from tests.support.clouddeployer import Blow, Ended, Verb, Victim, at_work, do, run
 from tests.support.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud, pytest.mark.timeout(14400)]
 
 EVERY = int(os.environ.get("CRMHOST_KILL_EVERY", "0"))
 FROM = int(os.environ.get("CRMHOST_KILL_FROM", "1"))
+NOBODY = Blow("nobody", 0)
 LAST = 500
 """No change has so many events."""
 LOCK = 10.0
@@ -247,6 +250,35 @@ def test_the_same_command_again_converges_after_a_kill_at_any_event(
     finally:
         for contract in (f"ks{victim[0]}-{hosting.mark}", f"ko{victim[0]}-{hosting.mark}"):
             Customer(hosting, contract).sweep()
+
+
+def test_a_step_that_runs_on_after_its_deploy_was_killed_is_waited_for(hosting: Company) -> None:
+    """Nobody is told to settle a step that may never run twice before it has ended."""
+    customer = hosting.customer(f"kr-{hosting.mark}")
+    step, fault = naming.step(customer.contract), f"{naming.DATA_FOLDER}/faults/register"
+    try:
+        customer.deploy("1.0")
+        customer.ask("DELETE FROM crmhost_steps WHERE name = 'register'")
+        with connect(Reach(hosting.engine.url)) as engine:
+            web = next(name for name in customer.there()["containers"] if name.endswith("-web"))
+            assert engine.execute(web, ["touch", fault], timeout=LOCK).code == 0
+            with at_work(customer, "deploy", "1.1", NOBODY) as process:
+                until(lambda: runs(engine.container(step), "register"), "the step runs", PATIENCE)
+                process.kill()
+            with pytest.raises(LockHeld, match=r"still running: .*register"):
+                customer.plan("1.1")
+            assert engine.execute(web, ["rm", fault], timeout=LOCK).code == 0
+            assert engine.finish(step, timeout=LOCK).code == 0
+        assert customer.deploy("1.1").did == "deployed"
+        assert customer.plan("1.1").changes == ()
+        assert customer.ask("SELECT count(*) FROM registration") == ["2"]
+    finally:
+        customer.sweep()
+
+
+def runs(there: SeenContainer | None, step: str) -> bool:
+    """Tell whether a step's container is that step's, and is up."""
+    return there is not None and there.running and there.labels.get(naming.LABEL_STEP) == step
 
 
 def test_a_state_that_a_kill_or_a_full_disk_tore_is_planned_for_and_mended(hosting: Company) -> None:

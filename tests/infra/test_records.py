@@ -205,7 +205,7 @@ def test_the_end_of_a_step_that_nobody_saw_is_written_down_by_the_next(site: Sit
         program = step.ways[0]
         assert isinstance(program, Exec)
         records.mark(site.engine, site.contract, "schema", "started", site.placed.release)
-        ran(orphan, program, "step", "step", 30, **{steprun.LABEL_STEP: "schema"})
+        ran(orphan, program, "step", "step", 30, **{naming.LABEL_STEP: "schema"})
 
     thread = threading.Thread(target=killed)
     thread.start()

@@ -1,6 +1,6 @@
 """A crmhost that works on a customer and is killed, or whose `pulumi` is killed, at one of its events.
 
-`python -m tests.support.clouddeployer`, told on standard input what to do; prints its events, one a line.
+`python -m tests.support.clouddeployer TOLD`, which says what to do; prints its events, one a line.
 """
 
 from __future__ import annotations
@@ -57,6 +57,15 @@ class Ended:
 
 def run(customer: Customer, verb: Verb, version: str, blow: Blow) -> Ended:
     """Let a process of its own do the verb, and be killed, or its pulumi."""
+    with at_work(customer, verb, version, blow) as process:
+        out, said = process.communicate(timeout=LONGEST)
+    lines = out.splitlines()
+    events = tuple(line for line in lines if line != KILLED)
+    return Ended(events, KILLED in lines, process.returncode, said[-4000:])
+
+
+def at_work(customer: Customer, verb: Verb, version: str, blow: Blow) -> subprocess.Popen[str]:
+    """Return such a process, which has begun."""
     fleet = customer.company.fleet
     told = {
         "folder": str(fleet.folder),
@@ -66,19 +75,14 @@ def run(customer: Customer, verb: Verb, version: str, blow: Blow) -> Ended:
         "version": version,
         "blow": asdict(blow),
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.clouddeployer"],
-        input=json.dumps(told),
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.support.clouddeployer", json.dumps(told)],
         env=dict(fleet.environment),
         cwd=_REPOSITORY,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=LONGEST,
     )
-    lines = done.stdout.splitlines()
-    events = tuple(line for line in lines if line != KILLED)
-    return Ended(events, KILLED in lines, done.returncode, done.stderr[-4000:])
 
 
 class Killer:
@@ -131,8 +135,8 @@ def do(customer: Customer, verb: Verb, version: str, progress: Progress = silent
 
 
 def main() -> int:
-    """Do what standard input says."""
-    told = json.load(sys.stdin)
+    """Do what the argument says."""
+    told = json.loads(sys.argv[1])
     customer = Customer(opened(Path(told["folder"]), told["engine"]), told["contract"])
     killer = Killer(Blow(**told["blow"]))
     try:

@@ -6,13 +6,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from crm.errors import HostError, Refused
+from crm.errors import HostError, LockHeld, Refused
 from crm.recipe import PipLock
 from crmhost import deploy
 from crmhost.sandbox.host import Sandbox
@@ -61,6 +62,28 @@ def test_a_step_that_must_not_run_twice_stops_plan_and_deploy(customer: Customer
         with pytest.raises(HostError, match="step register was begun and not finished"):
             act()
     assert customer.get() == "200 ready 1.0, 1 accounts"
+
+
+def test_such_a_step_that_still_runs_is_waited_for_and_nobody_is_told_to_settle_it(customer: Customer) -> None:
+    fault = customer.fault("register")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(customer.deploy)
+        until(lambda: waits_in_register(customer), "the step runs")
+        for act in (customer.plan, customer.deploy):
+            with pytest.raises(LockHeld, match=r"still running: .*deploy smallapp-1\.0-.*; step register"):
+                act()
+        fault.unlink()
+        assert first.result().did == "deployed"
+    assert customer.plan().changes == ()
+    assert customer.ask("select count(*) from registration") == [(1,)]
+
+
+def waits_in_register(customer: Customer) -> bool:
+    """Tell whether a deploy has begun that step."""
+    try:
+        return customer.ask("select state from crmhost_steps where name = 'register'") == [("started",)]
+    except sqlite3.Error:  # there is no database yet
+        return False
 
 
 def test_a_python_that_is_too_old_is_named_and_nothing_is_switched(box: Sandbox) -> None:

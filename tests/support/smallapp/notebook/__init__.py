@@ -8,6 +8,6 @@ every page and fails on the first insert, as real applications do. A note is wri
 and can be read back from both; where there is a redis, it counts the notes.
 
 Faults: while a file of its name lies in the folder `faults`, a fault is on. `init` and `upgrade` (crash half-way),
-`slow-start` (the file holds seconds), `web` and `worker` (exit at once), `ready` (it answers 500), `error` (every page
-answers 500), `hang` (the file holds seconds before each answer).
+`register` (waits), `slow-start` (the file holds seconds), `web` and `worker` (exit at once), `ready` (it answers 500),
+`error` (every page answers 500), `hang` (the file holds seconds before each answer).
 """
