@@ -16,7 +16,7 @@ from tests.monitor.sla.worlds import SECOND, as_naive, contract_of, evidence_of,
 
 ORIGIN = 1_790_000_000 * SECOND
 quick = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-thorough = settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=2_500, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def agree(data: st.DataObject) -> None:

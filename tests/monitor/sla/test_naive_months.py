@@ -30,7 +30,7 @@ HOURS: dict[str, Any] = {
     ),
 }
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-thorough = settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def month_of(calendar: str, day: date) -> tuple[int, int]:

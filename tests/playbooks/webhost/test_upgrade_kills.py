@@ -3,7 +3,7 @@
 The lines of the journal at which it strikes are those of what an upgrade does besides a deploy: remembering where it
 is, the maintenance page, the end and the start of processes and jobs, steps, the gate, the switch, the end. What is
 staged is staged as in any deploy, whose lines test_kills.py takes one by one. Each line kills one of the two victims,
-in turn; every third line, or every one with CRMHOST_KILL_EVERY=1.
+in turn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import pytest
 
 from crmhost.sandbox.server import Faults
 from tests.playbooks.webhost.test_kills import (
-    EVERY,
     Killer,
     Victim,
     check,
@@ -112,7 +111,7 @@ def upgrades(artifacts: Path, turns: Iterator[tuple[int, Victim]]) -> int:
 def test_an_upgrade_killed_at_any_line_of_its_own_converges_when_it_is_given_again(artifacts: Path) -> None:
     numbers = turns_of(artifacts)
     assert len(numbers) > 30
-    jobs = list(zip(numbers[:: EVERY or 3], itertools.cycle(VICTIMS), strict=False))
+    jobs = list(zip(numbers, itertools.cycle(VICTIMS), strict=False))
     turns = shared(iter(jobs))
     with ThreadPoolExecutor(WORKERS) as pool:
         counts = [future.result() for future in [pool.submit(upgrades, artifacts, turns) for _ in range(WORKERS)]]
