@@ -12,7 +12,12 @@ from crm.recipe import Recipe
 
 __all__ = ["all_measured", "all_recipes", "explain", "find", "find_any"]
 
-_MODULES = {"creme": "crm.creme.recipe", "dolibarr": "crm.dolibarr.recipe", "tryton": "crm.tryton.recipe"}
+_MODULES = {
+    "creme": "crm.creme.recipe",
+    "dolibarr": "crm.dolibarr.recipe",
+    "espocrm": "crm.espocrm.recipe",
+    "tryton": "crm.tryton.recipe",
+}
 """Recipe id → the module whose RECIPE it is."""
 
 

@@ -1,7 +1,8 @@
 """PHP recipes on a real PHP and a real MariaDB, laid out by hand, with a shell and without one; no driver takes part.
 
 WordPress is always tried. A CRM whose archive cannot be fetched by everybody joins in where a folder of archives is
-named: CRMHOST_TEST_ARCHIVES=/srv/archives, with dolibarr-22.0.4.tar.gz and dolibarr-16.0.3.tar.gz in it.
+named: CRMHOST_TEST_ARCHIVES=/srv/archives, with espocrm-9.1.7.zip, dolibarr-22.0.4.tar.gz and dolibarr-16.0.3.tar.gz in
+it, each of the kind that its recipe's address ends with.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ from tests.support.until import until
 
 pytestmark = pytest.mark.slow
 FOLDER = Path(os.environ.get("CRMHOST_TEST_ARCHIVES", "/nonexistent"))
-NAMED = ("dolibarr-22.0.4",)
-SEEN = {"wp_options", "wp_usermeta", "wp_posts", "llx_events", "llx_actioncomm", "llx_const"}
+NAMED = ("dolibarr-22.0.4", "espocrm-9.1.7")
+SEEN = {
+    *("wp_options", "wp_usermeta", "wp_posts"),
+    *("llx_events", "llx_actioncomm", "llx_const"),
+    *("auth_log_record", "job", "scheduled_job_log_record"),
+}
 """Tables in which logging in and jobs leave rows."""
-SUBJECTS = ("wordpress", *(name for name in NAMED if (FOLDER / f"{name}.tar.gz").exists()))
+SUBJECTS = ("wordpress", *(name for name in NAMED if list(FOLDER.glob(f"{name}.*"))))
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,7 @@ def from_folder(recipe_id: str, version: str, folder: Path) -> Subject:
     own: dict[str, Path] = {}
     pins: dict[str, str] = {}
     for name in (pin_name(recipe_id, each) for each in recipe.versions):
-        path = FOLDER / f"{name}.tar.gz"
-        if path.exists():
+        for path in FOLDER.glob(f"{name}.*"):
             with path.open("rb") as file:
                 pins[name] = hashlib.file_digest(file, "sha256").hexdigest()
             own[pins[name]] = path

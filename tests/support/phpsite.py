@@ -112,7 +112,7 @@ class PhpSite:
     def rows(self) -> dict[str, int]:
         """Count the rows of every table."""
         names = self.asked(Ask(Sql("SHOW TABLES"), "")).split()
-        each = [f"SELECT '{name}', count(*) FROM {name}" for name in names]  # noqa: S608 - its own tables
+        each = [f"SELECT '{name}', count(*) FROM `{name}`" for name in names]  # noqa: S608 - its own tables
         query = " UNION ALL ".join(each) or "SELECT 'none', 0"
         lines = self.asked(Ask(Sql(query), "")).splitlines()
         return {name: int(count) for name, count in (line.split("\t") for line in lines)}

@@ -1,0 +1,1 @@
+"""EspoCRM, on the PHP and MySQL of a host."""
