@@ -328,6 +328,8 @@ def test_what_an_archive_keeps_lies_in_the_tree_and_its_secrets_do_not(recipe: R
         assert ".." not in PurePosixPath(path).parts
     secret = [file.path for file in recipe.files if any(isinstance(part, Secret) for part in file.content)]
     assert not [path for path in secret if path.startswith("app/")], "the web server may serve what lies there"
+    kept = tuple(f"app/{path}/" for path in recipe.kept)
+    assert not [file.path for file in recipe.files if file.path.startswith(kept)], "a link is there, for all releases"
     assert recipe in ARCHIVES or not (recipe.kept or recipe.web_root)
 
 
