@@ -92,7 +92,7 @@ class SftpDriver:
     def status(self, want: Want) -> Status:
         """Return what runs now."""
         with self._asking() as installer:
-            return status_of(self._ground, installer, want)
+            return status_of(self._ground, installer, want, self._lease.silence)
 
     def serving(self) -> str | None:
         """Return the id of the release that serves."""

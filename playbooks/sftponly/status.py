@@ -16,8 +16,11 @@ from playbooks.sftponly.release import values
 from playbooks.sftponly.work import Ground
 
 
-def status_of(ground: Ground, installer: Installer, want: Want) -> Status:
-    """Ask the host what serves, whether the site is up, how many people may log in, and who is at work there."""
+def status_of(ground: Ground, installer: Installer, want: Want, silence: float) -> Status:
+    """Ask the host what serves, whether the site is up, how many people may log in, and who is at work there.
+
+    silence: seconds without a sign of life after which nobody is.
+    """
     files, spot, layout = ground.files, ground.spot, ground.spot.layout
     place = look(files, layout)
     kept = place.find(place.serving)
@@ -25,7 +28,7 @@ def status_of(ground: Ground, installer: Installer, want: Want) -> Status:
     known = replace(
         Status(layout.contract, place.serving, (), (), None, None), releases=tuple(k.id for k in place.kept)
     )
-    known = replace(known, holder=None if at_work is None else str(at_work))
+    known = replace(known, holder=None if at_work is None or at_work.idle > silence else str(at_work))
     if kept is None:
         return known
     release = kept.manifest.release

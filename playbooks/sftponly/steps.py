@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crm.errors import HostError, Refused
+from crm.errors import HostError, Refused, StepUnfinished
 from crm.plan import Release, Want
 from crm.recipe import DATABASE_PASSWORD, Archive, Exec, Http, Phase, Recipe, Step
 from crm.slots import fill_text, script_of
@@ -125,13 +125,13 @@ def check_schema(want: Want, release: Release, records: Records, db: str) -> Non
 
 
 def due(want: Want, release: Release, records: Records) -> Due:
-    """Return what is to be run; raises HostError or Refused for an interrupted step that may not be run again."""
+    """Return what is to be run; raises StepUnfinished for an interrupted step that may not be run again."""
     steps = ordered(want.recipe, PHASES)
     name = torn(steps, release, records)
     if name is None:
         return Due(unfinished(steps, release, records, LOG))
     if in_use(want.recipe, records):
-        raise Refused(
+        raise StepUnfinished(
             f"step {name} was begun and not finished, and may only be run on a restored database: crmhost keeps none"
             " over SFTP alone",
             f"look in {LOG} and restore the host's own backup by the control panel; nothing was done",
