@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
-import json
 import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from crm.driver import Progress
 from crm.errors import HostError, LockHeld
 from crm.plan import Event
 from playbooks import keeper
+from playbooks.holder import decoded, held_by, holder
 from playbooks.host import Host, Stream
 from playbooks.journal import parse, quoted
 from playbooks.keeper import Operation
 from playbooks.kind import Put
-from playbooks.shell import Sh, sh
+from playbooks.shell import Sh
 from playbooks.terminal import safe, safe_line
+
+__all__ = ["Output", "Session", "held_by", "holder", "lock"]
 
 _ENDING = 10.0  # seconds that the keeper has for saying farewell
 
@@ -34,22 +34,6 @@ class Output:
 
     code: int
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds a lock: `since` as the host wrote it; `step` and `step_since` are empty between steps."""
-
-    who: str
-    doing: str
-    since: str
-    step: str = ""
-    step_since: str = ""
-
-    def __str__(self) -> str:
-        """Return one sentence, safe for a terminal."""
-        sentence = f"{self.who}: {self.doing}, since {self.since}"
-        return safe_line(sentence + (f"; step {self.step}, since {self.step_since}" if self.step else ""), 400)
 
 
 @contextlib.contextmanager
@@ -172,9 +156,11 @@ class Session:
         try:
             self.host.put(puts, self.staging, timeout=float(self.operation.silence))
         except HostError as error:
-            if error.remedy:
+            if not error.remedy:  # it was silent
+                raise self._over(error.what) from error
+            if self.host.up:  # it has said why
                 raise
-            raise self._over(error.what) from error
+            raise self._over(f"{error.what}, while files were sent") from error
 
     def _start(self, mode: str, body: Sh, stdin: bytes = b"") -> None:
         words = (b"run", str(self._jobs).encode(), mode.encode(), _encoded(body.text), base64.b64encode(stdin))
@@ -199,11 +185,11 @@ class Session:
             if verb == "started":
                 started = words[:1] == [job]
             elif verb == "exit" and words[:1] == [job]:
-                return Output(int(words[1]), _decoded(words[2] if len(words) > 2 else ""))
+                return Output(int(words[1]), decoded(words[2] if len(words) > 2 else ""))
             elif verb == "note":
                 self._note(" ".join(words), begun, events, progress)
             elif verb == "full":
-                why = safe(_decoded(words[0]).strip(), 400)
+                why = safe(decoded(words[0]).strip(), 400)
                 raise HostError(
                     f"{self.host.name}: cannot write below {_place(self.host, self.operation)}: {why}",
                     "Free some space or quota there and run the same command again.",
@@ -286,7 +272,7 @@ def _locked(host: Host, operation: Operation, stream: Stream) -> str:
         noise = (noise + line + b"\n")[-1000:]
         verb, words = _answer(operation, line)
         if verb == "locked":
-            return _decoded(words[0])
+            return decoded(words[0])
         if verb == "held":
             raise LockHeld(
                 f"{host.name}: somebody is at work on {operation.contract}: {holder(*words)}",
@@ -296,44 +282,9 @@ def _locked(host: Host, operation: Operation, stream: Stream) -> str:
             raise HostError(f"{host.name}: has no `{safe_line(words[0])}`", "Ask the host's owner to install it.")
         if verb == "refused":
             raise HostError(
-                f"{host.name}: cannot lock {_place(host, operation)}: {safe(_decoded(words[0]), 400)}",
+                f"{host.name}: cannot lock {_place(host, operation)}: {safe(decoded(words[0]), 400)}",
                 "Free some space or quota there, or mend the folder's permissions.",
             )
-
-
-def holder(holder_word: str, step_word: str) -> Holder:
-    """Return who holds the lock from the two encoded files of the host; what they lack is said so."""
-    who, step = _json(holder_word), _json(step_word)
-    return Holder(
-        who=who.get("who", "an unknown holder"),
-        doing=who.get("doing", "unknown work"),
-        since=who.get("since", "an unknown time"),
-        step=step.get("step", ""),
-        step_since=step.get("since", ""),
-    )
-
-
-def held_by(host: Host, folder: str) -> str | None:
-    """Return a sentence about who holds the lock of the contract whose folder this is; None: nobody does."""
-    script = sh(
-        """\
-if [ -e {lock} ] && ! flock -n -s {lock} true 2>/dev/null; then
-  word() {{ printf '='; base64 <"$1" 2>/dev/null | tr -d '\\n'; }}
-  word {folder}/holder; printf ' '; word {folder}/step
-fi""",
-        lock=f"{folder}/lock",
-        folder=folder,
-    )
-    words = host.ask(script).decode("ascii", "replace").split(" ")
-    return str(holder(words[0], words[1])) if len(words) == 2 else None
-
-
-def _json(word: str) -> dict[str, str]:
-    try:
-        fields: Any = json.loads(_decoded(word))
-        return {str(name): str(value) for name, value in fields.items()}
-    except (ValueError, AttributeError):
-        return {}
 
 
 def _answer(operation: Operation, line: bytes) -> tuple[str, list[str]]:
@@ -347,10 +298,3 @@ def _answer(operation: Operation, line: bytes) -> tuple[str, list[str]]:
 
 def _encoded(text: str) -> bytes:
     return base64.b64encode(text.encode("utf-8", "surrogateescape"))
-
-
-def _decoded(word: str) -> str:
-    try:
-        return base64.b64decode(word.removeprefix("="), validate=True).decode("utf-8", "replace")
-    except binascii.Error:
-        return ""

@@ -6,6 +6,7 @@ from crm.driver import Status
 from crm.plan import Want
 from crm.recipe import Ask
 from playbooks.asking import question, read_answer
+from playbooks.holder import held_by
 from playbooks.host import Host
 from playbooks.kind import Resource
 from playbooks.kinds.unit import UnitKind, UnitSeen
@@ -17,7 +18,6 @@ from playbooks.lan.survey import look, manner, port_of
 from playbooks.manifest import Manifest
 from playbooks.observe import observe
 from playbooks.programs import program
-from playbooks.session import held_by
 from playbooks.shell import sh
 
 

@@ -23,6 +23,7 @@ SILENCE = 45
 """Seconds without a sign of life after which both ends give an operation up."""
 SLACK = 30
 """Seconds more, on a machine that has much else to do."""
+LARGE = replace(RECIPE, files=(*RECIPE.files, File("large", ("x" * 60_000_000,))))
 
 
 def deployed(lan: LanHost, version: str = "1.0") -> LanCustomer:
@@ -59,17 +60,46 @@ def free(customer: LanCustomer) -> bool:
     return customer.lan.run(f"if ! [ -e {lock} ] || flock -n {lock} true; then echo free; fi") == "free\n"
 
 
+def sending(customer: LanCustomer) -> str:
+    """Return the condition that a large file is being sent."""
+    return f"find {customer.layout.engine}/staging -size +1M | grep -q ."
+
+
 def test_a_network_that_goes_while_files_are_sent(lan: LanHost) -> None:
     customer = deployed(lan)
-    customer.recipe = replace(RECIPE, files=(*RECIPE.files, File("large", ("x" * 60_000_000,))))
-    sent = f"find {customer.layout.engine}/staging -size +1M | grep -q ."
-    with once(lan, sent, partial(cut, lan, "reset")), pytest.raises(HostError) as lost:
+    customer.recipe = LARGE
+    with once(lan, sending(customer), partial(cut, lan, "reset")), pytest.raises(HostError) as lost:
         customer.deploy("1.1")
     mend(lan)
     assert re.match(
-        rf"deploy@{lan.address}: (the connection was lost|no answer within \d+ s while files)", lost.value.what
+        rf"deploy@{lan.address}: (the connection was lost.*|no answer within \d+ s) while files were sent$",
+        lost.value.what,
     )
     assert "un the same command again" in lost.value.remedy
+    assert customer.get() == "200 ready 1.0, 1 accounts"
+    converges(customer, "1.1")
+
+
+def test_a_network_that_drops_every_packet_while_files_are_sent(lan: LanHost) -> None:
+    """Nobody is told, and what waits to be sent is never acknowledged: the kernel ends it, or this end's patience."""
+    customer = deployed(lan)
+    customer.recipe = LARGE
+    at: list[float] = []
+
+    def drop() -> None:
+        cut(lan, "drop")
+        at.append(time.monotonic())
+
+    with once(lan, sending(customer), drop), pytest.raises(HostError) as lost:
+        customer.deploy("1.1")
+    took = time.monotonic() - at[0]
+    mend(lan)
+    assert took < SILENCE + SLACK
+    assert re.fullmatch(
+        rf"deploy@{lan.address}: (no answer within {SILENCE} s|the connection was lost: [^\n]+,) while files were sent",
+        lost.value.what,
+    )
+    assert lost.value.remedy == "The host ends what it was doing by itself; run the same command again."
     assert customer.get() == "200 ready 1.0, 1 accounts"
     converges(customer, "1.1")
 
