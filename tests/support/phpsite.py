@@ -107,7 +107,9 @@ class PhpSite:
 
     def end(self) -> None:
         """End what serves, of every release that was laid out on the host, and remove this one's folders."""
-        self.shell(f"kill $(cat {HOME}/served); rm -rf {HOME}/served {posixpath.dirname(self.release)}")
+        # Each with its workers, which would go on serving on its port.
+        self.shell(f"for p in $(cat {HOME}/served); do kill -- -$p; done")
+        self.shell(f"rm -rf {HOME}/served {posixpath.dirname(self.release)}")
 
     def rows(self) -> dict[str, int]:
         """Count the rows of every table."""
