@@ -159,8 +159,8 @@ def check_copy(layout: Layout) -> None:
         raise Refused(
             f"{layout.contract}: a copy needs a database of its own, and target.database names the only one that the"
             " host gave, in which the customer works; nothing was done",
-            "A backup of such a database is not tried in a copy by this version; crmhost backup reads each one through"
-            " as it is made, and crmhost restore keeps what was there before.",
+            "This version tries no copy there. crmhost restore reads a backup through and counts its rows before it"
+            " drops anything, and keeps what was there.",
         )
 
 
