@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from contract.explain import Finding
 from contract.sections import Sections
-from contract.target import Cloud, HostDatabase, Lan, Target, WebHost
+from contract.target import Cloud, Lan, Target, WebHost
 
 _BACKUP = "data-protection.backup"
 _PROMISES: tuple[tuple[str, str], ...] = (
@@ -40,11 +40,11 @@ _KEPT_ON = {"data-protection.encrypt.in-transit": {"cloud", "lan"}}
 
 
 def backed_up(target: Target) -> bool:
-    """Tell whether crmhost makes backups of what runs there: it must run commands there, and know the database."""
+    """Tell whether crmhost makes backups of what runs there: it must run commands there."""
     match target:
         case Cloud() | Lan():
             return True
-        case WebHost(access="ssh", database=HostDatabase(kind="sqlite")):
+        case WebHost(access="ssh"):
             return True
         case _:
             return False

@@ -75,7 +75,8 @@ def load(session: Session, ground: Ground, what: BackupSet, source: BinaryIO, fo
         raise
     db = ground.db if what.database else ""
     put = program("store", ground.python, "swap", folder, db, ground.data, *folders)
-    output = session.run("put in place", lines(put, sh("rm -rf {folder}", folder=folder)), safe=True, timeout=_LONGEST)
+    body = lines(sh("set -e"), put, sh("rm -rf {folder}", folder=folder))
+    output = session.run("put in place", body, safe=True, timeout=_LONGEST)
     if output.code != 0:
         raise HostError(
             f"{ground.contract}: what was restored could not be put in place: {safe(output.text.strip()[-1000:])}",

@@ -85,6 +85,16 @@ def test_what_others_run_is_not_backed_up(crmhost: Crmhost, command: tuple[str, 
     assert "target.kind: saas: this version of crmhost cannot copy what runs there" in said.err
 
 
+def test_a_host_s_one_database_is_never_a_copy_s(crmhost: Crmhost, folder: Path, clock: Clock) -> None:
+    given = ("front=php", "document-root=public_html", "database.kind=mysql", "database.name=crm", "database.user=crm")
+    on = ("--target", "webhost", "--host", "web.example", "--user", "acme", "--recipe", "dolibarr")
+    chosen = ("term.signed=2026-01-10", *(f"target.{one}" for one in given))
+    assert crmhost("init", "acme", *on, *(word for one in chosen for word in ("--set", one))).code == 0
+    save(open_shelf(Fleet(folder, {}), "acme", clock), clock)
+    said = crmhost("restore", "acme", "--to", "scratch")
+    assert (said.code, "target.database: a copy needs a database of its own" in said.err) == (1, True)
+
+
 def test_a_restore_needs_a_backup_that_there_is(crmhost: Crmhost, shelf: Shelf) -> None:
     said = crmhost("restore", "acme")
     assert (said.code, "which backup? Nothing was done" in said.err) == (1, True)

@@ -119,9 +119,17 @@ def test_the_store_is_asked_seldom(world: World) -> None:
     assert world.looks == looks + 1
 
 
-def test_what_runs_on_a_web_host_is_backed_up_too(world: World) -> None:
+@pytest.mark.parametrize(
+    "serves",
+    [
+        "listen: '127.0.0.1:8100'",
+        "front: php, document-root: public_html, database: {kind: mysql, name: crm, user: crm}",
+    ],
+    ids=["a file", "the host's MySQL"],
+)
+def test_what_runs_on_a_web_host_is_backed_up_too(world: World, serves: str) -> None:
     world.clock.now = BEGINS + DAY
-    keeper = world.keeper(contract(target="{kind: webhost, host: web.example, user: acme, listen: '127.0.0.1:8100'}"))
+    keeper = world.keeper(contract(target=f"{{kind: webhost, host: web.example, user: acme, {serves}}}"))
     keeper.turn()
     assert world.made == ["acme"]
 

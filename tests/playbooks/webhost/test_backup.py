@@ -22,7 +22,9 @@ from crmhost.backup.take import restore, take
 from crmhost.deploy import Outcome
 from crmhost.sandbox.host import Sandbox
 from crmhost.target import Target
+from playbooks.mover import copying
 from playbooks.webhost.driver import WebHostDriver
+from playbooks.webhost.mover import WebHostMover
 from tests.support.deployments import PATIENT, Customer, lend_artifacts
 from tests.support.hosts import reach, until
 
@@ -89,6 +91,19 @@ def test_one_of_an_application_that_is_written_to_is_of_one_instant(acme: Custom
     counts = [(one.contents.tables["main.note"], one.contents.tables["main.history"]) for one in taken]
     assert all(notes == acts > 1 for notes, acts in counts)
     assert counts[0] < counts[1]
+
+
+def test_what_could_not_be_put_in_place_is_no_success(acme: Customer) -> None:
+    want, dumped = acme.want("1.1"), io.BytesIO()
+    with acme.driver() as driver, driver.lock("restore") as work:
+        mover = work.mover()
+        assert isinstance(mover, WebHostMover)
+        mover.dump(want, dumped)
+        elsewhere = replace(mover._ground(), db=f"{acme.root}/not-there/db.sqlite3")  # noqa: SLF001 - as if it had gone
+        dumped.seek(0)
+        with pytest.raises(HostError, match=r"could not be put in place: [^$]*not-there"):
+            copying.load(work.session, elsewhere, want.recipe.backup, dumped, want.recipe.folders)
+    assert acme.get() == "200 ready 1.1, 1 accounts"
 
 
 def proven(acme: Customer, snapshot: Snapshot) -> tuple[Contents, Want]:

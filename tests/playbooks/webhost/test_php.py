@@ -125,6 +125,11 @@ def test_what_is_served_is_what_a_web_server_would_serve_and_nothing_private(hos
             b"body { color: #123 }\n",
         )
     assert ask(hosted, "/style.css", {"If-None-Match": tag})[:2] == (304, "")
+    served = hosted.host.run(f"find -L {hosted.layout.current}/app -name style.css").strip()
+    hosted.host.run(f"cp -p {served} same.css && tr 1 4 <same.css >other.css && touch -r same.css other.css")
+    hosted.host.run(f"mv -f other.css {served}")  # as a next release's, of equal size and year
+    assert ask(hosted, "/style.css", {"If-None-Match": tag})[:2] == (200, "body { color: #423 }\n")
+    hosted.host.run(f"mv -f same.css {served}")
     hosted.host.run("rm -r public_html/.well-known")
 
     hosted.host.run(f"echo closed >{hosted.layout.closed}")
