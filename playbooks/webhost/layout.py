@@ -115,6 +115,11 @@ class Layout(Folders):
         return f"{self.root}/upgrade.json"
 
     @property
+    def aside(self) -> str:
+        """Return the folder of what was edited by hand, before a deploy overwrote it; made when it is first needed."""
+        return f"{self.root}/aside"
+
+    @property
     def page(self) -> str:
         """Return the maintenance page."""
         return f"{self.root}/page/page.html"

@@ -69,6 +69,9 @@ def staged(
     }
     files = {path: wanted for path, (wanted, _) in contents.items()}
     files |= {path: FileWanted(text.encode()) for path, text in own.items()}
+    # Not that of a file with a secret: a copy is one more place that it can be read from, and outlives its next value.
+    aside = key(layout, layout.aside)
+    files = {path: one if one.secret else replace(one, keep_aside=aside) for path, one in files.items()}
     if access:
         files[layout.access] = FileWanted(access.encode(), secret=True)
     app = f"{release}/app"

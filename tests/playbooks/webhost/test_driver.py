@@ -77,8 +77,11 @@ def test_a_hand_edit_shows_as_that_one_resource_and_is_mended_with_a_restart(cus
     (change,) = customer.plan().changes
     assert change.resource == f"file:{config.relative_to(customer.box.home)}"
     assert (change.action, change.disrupts) == ("update", "restart")
+    assert "the present content is kept in .crmhost/acme/aside" in change.diff
     customer.deploy()
     assert config.read_text() == good
+    (aside,) = Path(customer.layout.aside).iterdir()
+    assert aside.read_text() == good.replace("language = vi", "language = fa")
     assert gone(pid)
     assert customer.get() == "200 ready 1.0, 1 accounts"
     assert customer.plan().changes == ()
@@ -92,6 +95,7 @@ def test_a_hand_edit_of_a_secret_names_the_secret_and_shows_nothing_of_it(custom
     assert SECRETS["secret-key"] not in repr(change)
     customer.deploy()
     assert (customer.release / "secret-key").read_text() == SECRETS["secret-key"]
+    assert not Path(customer.layout.aside).exists()  # a copy would outlive the secret
 
 
 def test_a_mend_that_was_cut_off_still_ends_in_a_restart(customer: Customer) -> None:
