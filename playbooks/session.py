@@ -15,15 +15,13 @@ from crm.driver import Progress
 from crm.errors import HostError, LockHeld
 from crm.plan import Event
 from playbooks import keeper
-from playbooks.holder import decoded, held_by, holder
+from playbooks.holder import decoded, holder
 from playbooks.host import Host, Stream
 from playbooks.journal import parse, quoted
 from playbooks.keeper import Operation
 from playbooks.kind import Put
 from playbooks.shell import Sh
 from playbooks.terminal import safe, safe_line
-
-__all__ = ["Output", "Session", "held_by", "holder", "lock"]
 
 _ENDING = 10.0  # seconds that the keeper has for saying farewell
 

@@ -6,6 +6,7 @@ from crm.driver import Status
 from crm.plan import Want
 from crm.recipe import Ask
 from playbooks.asking import logged_in, question, read_answer
+from playbooks.holder import held_by
 from playbooks.host import Host
 from playbooks.kind import Resource
 from playbooks.kinds.process import ProcessKind, ProcessSeen
@@ -13,7 +14,6 @@ from playbooks.manifest import Manifest
 from playbooks.mover.memory import recall
 from playbooks.observe import observe
 from playbooks.programs import program
-from playbooks.session import held_by
 from playbooks.shell import sh
 from playbooks.webhost import closed
 from playbooks.webhost import resources as made

@@ -17,10 +17,11 @@ import pytest
 from crm.errors import HostError, LockHeld
 from crm.plan import Event
 from crmhost.sandbox.host import Sandbox
+from playbooks.holder import holder
 from playbooks.host import Host
 from playbooks.journal import read
 from playbooks.kind import Put
-from playbooks.session import holder, lock
+from playbooks.session import lock
 from playbooks.shell import lines, sh
 from tests.support.hosts import reach, until
 
