@@ -217,5 +217,11 @@ def test_a_firewall_lets_in_what_the_contract_says_and_goes_with_it(lan: LanHost
     assert "dport 22" in rules
     assert here in rules
     assert acme.get().startswith("200 ready")
+    said = lan.run("systemd-analyze security --no-pager crmhost-firewall.service | tail -n 1")
+    level = re.search(r"level for .*: ([0-9.]+) ", said)
+    assert level is not None, said
+    assert float(level[1]) <= 3.0, said
+    lan.restart()
+    assert lan.run("nft list table inet crmhost") == rules, "it comes back with the server"
     acme.destroy()
     assert "crmhost" not in lan.run("nft list tables")
