@@ -33,8 +33,9 @@ class Door:
         return _Http(host, port, timeout=timeout, door=self)
 
     def handlers(self) -> tuple[urllib.request.BaseHandler, ...]:
-        """Return what lets urllib's openers go through it."""
-        return (_HttpHandler(self), _HttpsHandler(self))
+        """Return what lets urllib's openers go through it; where it has an address, past any proxy."""
+        straight = () if self.address is None else (urllib.request.ProxyHandler({}),)
+        return (*straight, _HttpHandler(self), _HttpsHandler(self))
 
 
 STREET = Door()

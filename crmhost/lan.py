@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crmhost.bundle.opening import Opened
     from crmhost.door import Door
     from crmhost.fleet import Fleet
+    from playbooks.lan.driver import LanDriver
     from playbooks.lan.firewall import Asked
     from playbooks.lan.server import Setup
     from playbooks.lan.sites import Address
@@ -40,7 +41,6 @@ def open_lan(wish: Wish, accept: Accept, bundle: Opened | None = None) -> Iterat
     opening = Opening(wish.fleet, order, wish.access, accept, root=True)
     try:
         # The server does its half of the handshake while this half of the work is done.
-        from crmhost.door import Door
         from crmhost.public import question
         from playbooks.course import Patience
         from playbooks.lan.driver import LanDriver
@@ -59,7 +59,7 @@ def open_lan(wish: Wish, accept: Accept, bundle: Opened | None = None) -> Iterat
             driver,
             want,
             wish.progress,
-            door=lambda: Door((order.host, Address.of(want.slots["url"]).port), _trusted(setup)),
+            entrance=lambda: _entrance(driver, Address.of(want.slots["url"]).port, _trusted(setup)),
             backups=lambda: backups_of(wish, want),
             public=lambda asked: driver.ask_site(asked, question(asked)),
         )
@@ -68,7 +68,7 @@ def open_lan(wish: Wish, accept: Accept, bundle: Opened | None = None) -> Iterat
 
 
 def door_of(fleet: Fleet, contract: Contract) -> Door:
-    """Return how a site on a server is reached from here: at the server, unless others lie on the way to it.
+    """Return how a site on a server is reached from here: at the server's own address.
 
     Where crmhost made an authority for the site, that alone is believed.
     """
@@ -81,10 +81,15 @@ def door_of(fleet: Fleet, contract: Contract) -> Door:
         return STREET
     address = Address.of(contract.crm.url)
     ours = address.secure and target.tls == "internal"
-    return Door(
-        None if target.jump else (target.host, address.port),
-        fleet.vault.get(contract.id, AUTHORITY) if ours else None,
-    )
+    return Door((target.host, address.port), fleet.vault.get(contract.id, AUTHORITY) if ours else None)
+
+
+@contextmanager
+def _entrance(driver: LanDriver, port: int, authority: str | None) -> Iterator[Door]:
+    from crmhost.door import Door
+
+    with driver.entrance(port) as here:
+        yield Door(here, authority)
 
 
 def setup_of(wish: Wish, now: datetime) -> Setup:

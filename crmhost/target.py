@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,12 +37,16 @@ Accept = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A contract's target, connected. door: how its URL is reached from here, where not as everybody reaches it."""
+    """A contract's target, connected. door: how its URL is reached from here, where not as everybody reaches it.
+
+    entrance: gives a way to it through this connection, for as long as that is held, where the target has one.
+    """
 
     driver: Driver
     want: Want
     progress: Progress
     door: Callable[[], Door] | None = None
+    entrance: Callable[[], AbstractContextManager[Door]] | None = None
     public: Public | None = None
     backups: Callable[[], Backups] | None = None
 

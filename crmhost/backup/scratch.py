@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.request import BaseHandler, ProxyHandler
 
 from crm.backup import Contents, Snapshot
 from crm.bundle import read_keys
@@ -149,17 +148,9 @@ def _filled(work: Work, want: Want, shelf: Shelf, snapshot: Snapshot, means: Mea
 def _log_in(target: Target, want: Want, release: Release) -> None:
     password = want.secrets["admin-password"]
     with target.driver.inside(release) as address:
-        proof = prove(want.recipe, want.slots["url"], ADMIN, password, door=_Inside(address))
+        proof = prove(want.recipe, want.slots["url"], ADMIN, password, door=Door(address))
     if proof.administrator != "accepted":
         raise GateFailed(
             f"the copy is up, but its administrator is not let in: {proof.text}",
             "The backup is not proven. Is the account called `admin` still there, and active?",
         )
-
-
-class _Inside(Door):
-    """The way into the copy, past any proxy."""
-
-    def handlers(self) -> tuple[BaseHandler, ...]:
-        """Return what lets urllib's openers go through it."""
-        return (ProxyHandler({}), *super().handlers())

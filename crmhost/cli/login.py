@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -33,7 +36,8 @@ def command(name: str, as_json: bool) -> int:
     password = fleet.vault.get(name, "admin-password")
     if password is None:
         raise CrmhostError(f"{name}: no admin-password is stored, so it was not deployed", f"crmhost deploy {name}")
-    proof = prove(find(contract.crm.recipe), contract.crm.url, ADMIN, password, door=_door(fleet, contract))
+    with _door(fleet, contract) as door:
+        proof = prove(find(contract.crm.recipe), contract.crm.url, ADMIN, password, door=door)
     if as_json:
         defaults = dict(proof.defaults)
         json_line("login", contract=name, url=contract.crm.url, administrator=proof.administrator, defaults=defaults)
@@ -42,15 +46,33 @@ def command(name: str, as_json: bool) -> int:
     return 0 if proof.holds else 1
 
 
-def _door(fleet: Fleet, contract: Contract) -> Door:
-    """Return how the site is reached from here: as its Docker host or its server says, else as everybody reaches it."""
+@contextmanager
+def _door(fleet: Fleet, contract: Contract) -> Iterator[Door]:
+    """Give how the site is reached from here: as its Docker host or its server says, else as everybody reaches it.
+
+    A server behind jump hosts is in a network that is not ours: its site is asked through the connection to it.
+    """
     from crmhost.door import STREET
-    from crmhost.lan import door_of
     from crmhost.target import accept_on_terminal, open_target
 
-    if contract.target.kind == "lan":
-        return door_of(fleet, contract)
-    if contract.target.kind != "cloud":
-        return STREET
-    with open_target(fleet, contract.id, accept_on_terminal(accept=False), quiet) as target:
-        return STREET if target.door is None else target.door()
+    if contract.target.kind not in ("cloud", "lan"):
+        yield STREET
+    elif contract.target.kind == "lan" and not _behind(fleet, contract):
+        from crmhost.lan import door_of
+
+        yield door_of(fleet, contract)
+    else:
+        with open_target(fleet, contract.id, accept_on_terminal(accept=False), quiet) as target, ExitStack() as held:
+            if target.entrance is not None:
+                yield held.enter_context(target.entrance())
+            else:
+                yield STREET if target.door is None else target.door()
+
+
+def _behind(fleet: Fleet, contract: Contract) -> bool:
+    """Tell whether others lie on the way to a server, by its contract or by the SSH configuration."""
+    from crmhost.order import read_order
+    from crmhost.reach import way
+
+    order, access = read_order(fleet, contract.id, time.time_ns() // 1000)
+    return not fleet.local and len(way(fleet, order, access)) > 1

@@ -119,6 +119,14 @@ class LanDriver:
         with joined(self._host, PYTHON, port, self._layout.process_log(STEPS)) as here:
             yield here
 
+    @contextmanager
+    def entrance(self, port: int) -> Iterator[tuple[str, int]]:
+        """Give a loopback address here that leads to this port of the server itself, where its nginx listens."""
+        from playbooks.mover.inside import joined
+
+        with joined(self._host, PYTHON, port, self._layout.process_log(STEPS)) as here:
+            yield here
+
     def logs(self, process: str, lines: int) -> Iterator[str]:
         """Yield the last lines of what a process of any kept release printed, made safe for a terminal."""
         kept = [one.manifest for one in self._place().kept]
