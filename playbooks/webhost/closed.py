@@ -23,8 +23,9 @@ from playbooks.mover.memory import Places
 from playbooks.programs import program
 from playbooks.shell import Sh, lines, sh
 from playbooks.webhost import resources as made
-from playbooks.webhost.layout import Layout
+from playbooks.webhost.layout import Layout, key
 from playbooks.webhost.slots import HOST_PYTHON
+from playbooks.webhost.upkeep import KEEPER, keeper_script
 
 NAME = "maintenance"
 """The process that shows the page; no recipe's process may be called so."""
@@ -65,28 +66,26 @@ def closing(layout: Layout, salt: str, shown: Manifest, kept: Sequence[Manifest]
     """
     kind = FileKind(salt)
     folder = f"{layout.root}/page"
-    above = Resource(FolderKind(), made.key(layout, folder), FolderWanted())
+    above = Resource(FolderKind(), key(layout, folder), FolderWanted())
     if shown.front != "process":
-        text = Resource(kind, made.key(layout, layout.page), FileWanted(maintenance.page().encode()), (above.id,))
-        flag = Resource(kind, made.key(layout, places(layout).closed), FileWanted(_SHUT), (text.id,))
+        text = Resource(kind, key(layout, layout.page), FileWanted(maintenance.page().encode()), (above.id,))
+        flag = Resource(kind, key(layout, places(layout).closed), FileWanted(_SHUT), (text.id,))
         return (above, text, flag, *(one for one in made.nothing(layout, kept) if one.kind.name == "cron"))
     page = _process(layout, shown)
     keeper = replace(shown, processes=(Runs(NAME, Filled(page.argv, page.env, page.cwd), page.stop),))
     texts = {
         f"{folder}/page.py": resources.files("playbooks.onhost").joinpath("page.py").read_text("utf-8"),
         layout.page: maintenance.page(),
-        f"{folder}/keep.sh": made.keeper_script(layout, keeper).text + "\n",
+        f"{folder}/keep.sh": keeper_script(layout, keeper).text + "\n",
         places(layout).closed: _SHUT.decode(),
     }
-    files = [
-        Resource(kind, made.key(layout, path), FileWanted(text.encode()), (above.id,)) for path, text in texts.items()
-    ]
+    files = [Resource(kind, key(layout, path), FileWanted(text.encode()), (above.id,)) for path, text in texts.items()]
     line = CronWanted(
-        sh("sh {path}", path=f"{folder}/keep.sh"), f"{layout.runs}/{made.KEEPER}.cron", layout.process_log(made.KEEPER)
+        sh("sh {path}", path=f"{folder}/keep.sh"), f"{layout.runs}/{KEEPER}.cron", layout.process_log(KEEPER)
     )
-    cron = Resource(CronKind(), f"{layout.contract}/{made.KEEPER}", line, tuple(file.id for file in files))
+    cron = Resource(CronKind(), f"{layout.contract}/{KEEPER}", line, tuple(file.id for file in files))
     up = Resource(ProcessKind(), _key(layout), page, (cron.id,))
-    web = Resource(ProcessKind(), made.key(layout, f"{layout.runs}/web"), None, (up.id,))
+    web = Resource(ProcessKind(), key(layout, f"{layout.runs}/web"), None, (up.id,))
     jobs = [one for one in halting(layout, kept) if one.kind.name == "cron"]
     return (above, *files, cron, *jobs, up, web)
 
@@ -98,13 +97,13 @@ def halting(layout: Layout, kept: Sequence[Manifest]) -> tuple[Resource, ...]:
     """
     led = any(one.front != "process" for one in kept)
     kinds = {"process", "cron"} if led else {"process", "cron", "link"}
-    keeper = f"{layout.contract}/{made.KEEPER}"
+    keeper = f"{layout.contract}/{KEEPER}"
     return tuple(one for one in made.nothing(layout, kept) if one.kind.name in kinds and one.key != keeper)
 
 
 def opening(layout: Layout, salt: str, serving: Sequence[Resource]) -> tuple[Resource, ...]:
     """Return the resources of a release that serves, and of a page that is not shown: it goes before they start."""
-    flag = Resource(FileKind(salt), made.key(layout, places(layout).closed), None)
+    flag = Resource(FileKind(salt), key(layout, places(layout).closed), None)
     page = Resource(ProcessKind(), _key(layout), None)
     gone = (flag.id, page.id)
     return (
@@ -145,7 +144,7 @@ def page_key(layout: Layout) -> str:
 
 
 def _key(layout: Layout) -> str:
-    return made.key(layout, f"{layout.runs}/{NAME}")
+    return key(layout, f"{layout.runs}/{NAME}")
 
 
 def _process(layout: Layout, shown: Manifest) -> ProcessWanted:

@@ -25,9 +25,9 @@ from playbooks.terminal import safe_line
 from playbooks.webhost import closed, front
 from playbooks.webhost.facts import Place
 from playbooks.webhost.layout import Layout, Serves
-from playbooks.webhost.resources import command
 from playbooks.webhost.slots import python_of
 from playbooks.webhost.survey import look, survey
+from playbooks.webhost.upkeep import command
 
 if TYPE_CHECKING:
     from playbooks.webhost.work import WebHostWork

@@ -113,8 +113,11 @@ def _filled(name: str, given: Mapping[str, str]) -> str:
 def doors(layout: Layout, manifest: Manifest) -> Mapping[str, DoorWanted]:
     """Return the files in places of the host's that lead to `current`, by their paths, in order.
 
-    The last of Passenger's is the one that it looks at for a restart: another release is another text.
+    The last of Passenger's is the one that it looks at for a restart: another release is another text. Of a copy there
+    are none: those places are the customer's, and go on leading to what he uses.
     """
+    if layout.copied:
+        return {}
     match manifest.front:
         case "passenger":
             above = posixpath.dirname(manifest.served)

@@ -53,6 +53,11 @@ class Layout(Folders):
             )
 
     @property
+    def copied(self) -> bool:
+        """Tell whether this is a copy, which proves a backup; only a copy's name has such a character."""
+        return "_" in self.contract
+
+    @property
     def account(self) -> str:
         """Return what crmhost owns on the account, for all contracts."""
         return f"{self.home}/.crmhost"
@@ -143,6 +148,11 @@ class Layout(Folders):
         return f"{self.output}/{process}.log"
 
 
+def key(layout: Layout, path: str) -> str:
+    """Return a path as a resource's key: below the home folder, which is the same on all hosts."""
+    return path.removeprefix(layout.home + "/")
+
+
 def check_run(layout: Layout, release: Release) -> None:
     """Raise Refused when the home folder is so deep that a unix socket below {run} would not fit."""
     path = layout.run(release)
@@ -158,9 +168,9 @@ def check_run(layout: Layout, release: Release) -> None:
 def check_copy(layout: Layout) -> None:
     """Raise Refused for a copy of a contract that would be brought up in the customer's own database.
 
-    Only a copy's name has such a character; emptying what it uses is all that removing it means.
+    Removing a copy means emptying what it uses.
     """
-    if layout.database == "mysql" and "_" in layout.contract:
+    if layout.database == "mysql" and layout.copied:
         raise Refused(
             f"{layout.contract}: a copy needs a database of its own, and target.database names the only one that the"
             " host gave, in which the customer works; nothing was done",

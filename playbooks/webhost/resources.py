@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from crm.plan import Release, Want
 from crm.recipe import DATABASE_PASSWORD, Artifact
-from crm.slots import Filled, fill_exec, fill_text, secret_names
+from crm.slots import fill_exec, fill_text, secret_names
 from playbooks.kind import Resource
 from playbooks.kinds.cron import CronKind, CronWanted
 from playbooks.kinds.database import DatabaseKind, DatabaseWanted
@@ -16,17 +16,15 @@ from playbooks.kinds.door import DoorKind
 from playbooks.kinds.file import FileKind, FileWanted
 from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.link import LinkKind, LinkWanted
-from playbooks.kinds.process import ProcessKind, ProcessWanted, rotate
+from playbooks.kinds.process import ProcessKind
 from playbooks.manifest import Manifest, Runs, Timed, encode
 from playbooks.planned import Staged
-from playbooks.shell import Sh, lines, sh
+from playbooks.shell import sh
 from playbooks.webhost import front
 from playbooks.webhost.code import access_of, code
-from playbooks.webhost.layout import Layout
+from playbooks.webhost.layout import Layout, key
 from playbooks.webhost.release import database_of
-
-KEEPER = "keep"
-"""The name of the line that starts again what is down."""
+from playbooks.webhost.upkeep import KEEPER, job_script, keeper_script, process_key, process_wanted
 
 
 def manifest_of(layout: Layout, want: Want, release: Release, artifact: str, known: Mapping[str, str]) -> Manifest:
@@ -124,7 +122,7 @@ def serving(layout: Layout, manifest: Manifest, kept: Sequence[Manifest]) -> tup
         link,
         *_doors(layout, manifest, link.id),
         *(
-            Resource(ProcessKind(), _process_key(layout, process.name), _process(layout, process), (link.id,))
+            Resource(ProcessKind(), process_key(layout, process.name), process_wanted(layout, process), (link.id,))
             for process in manifest.processes
         ),
         *(
@@ -148,89 +146,9 @@ def nothing(layout: Layout, kept: Sequence[Manifest]) -> tuple[Resource, ...]:
     )
 
 
-def key(layout: Layout, path: str) -> str:
-    """Return a path as a resource's key: below the home folder, which is the same on all hosts."""
-    return path.removeprefix(layout.home + "/")
-
-
 def process_ids(layout: Layout, manifest: Manifest) -> Mapping[str, str]:
     """Return the resource id of each process, by the process's name."""
-    return {process.name: f"process:{_process_key(layout, process.name)}" for process in manifest.processes}
-
-
-def stale(layout: Layout, manifest: Manifest) -> Sh:
-    """Return shell after which the release's processes count as started with another command, or not by Passenger.
-
-    It runs before a file of theirs is changed: however the operation ends, the next plan knows that they must restart.
-    """
-    return lines(
-        sh(":"),
-        *(sh("rm -f {path}", path=path) for path in (front.restart(manifest),) if manifest.front == "passenger"),
-        *(
-            sh(
-                """\
-if [ -f {pid} ]; then
-  read -r a b c <{pid} || true
-  printf '%s stale %s\\n' "$a" "$c" >{pid}.new && mv -f {pid}.new {pid}
-fi""",
-                pid=f"{layout.runs}/{process.name}.pid",
-            )
-            for process in manifest.processes
-        ),
-    )
-
-
-def keeper_script(layout: Layout, manifest: Manifest) -> Sh:
-    """Return what the keeper's line runs each minute: it starts what is down, and leaves the host to whoever deploys.
-
-    What the host's own web server runs it does not start, and keeps its log small.
-
-    Descriptors below 9 are closed: what is started must hold neither cron's own lock nor the contract's.
-    """
-    head = sh(
-        """\
-cd {home} || exit 1
-umask 077
-exec 3>&- 4>&- 5>&- 6>&- 7>&-
-exec 9>>{lock}
-flock -n 9 || exit 0""",
-        home=layout.home,
-        lock=layout.lock,
-    )
-    acts = [
-        ProcessKind().act(_process_key(layout, process.name), _process(layout, process), None)
-        for process in manifest.processes
-    ]
-    tries = [
-        sh(
-            """\
-if (
-{guard}
-) >/dev/null 2>&1; then :; else
-(
-set -e
-date -u '+%Y-%m-%dT%H:%M:%SZ was down, started again: {name}'
-{act}
-) </dev/null
-fi""",
-            guard=act.guard,
-            act=act.script,
-            name=Sh(process.name),
-        )
-        for act, process in zip(acts, manifest.processes, strict=True)
-    ]
-    own = () if manifest.front == "process" else (rotate(layout.process_log("web")),)
-    return lines(head, *tries, *own)
-
-
-def job_script(job: Timed) -> Sh:
-    """Return what a job's line runs."""
-    return sh("cd {cwd} && exec {command}", cwd=job.run.cwd, command=command(job.run))
-
-
-def command(run: Filled) -> Sh:
-    """Return a program with its environment as one simple command."""
-    return sh("env {env} {argv}", env=[f"{name}={value}" for name, value in run.env.items()], argv=run.argv)
+    return {process.name: f"process:{process_key(layout, process.name)}" for process in manifest.processes}
 
 
 def _doors(layout: Layout, manifest: Manifest, link: str) -> list[Resource]:
@@ -273,15 +191,6 @@ def _in_folder(layout: Layout, resource: Resource) -> Resource:
     return Resource(resource.kind, key(layout, path), resource.want, needs)
 
 
-def _process_key(layout: Layout, name: str) -> str:
-    return key(layout, f"{layout.runs}/{name}")
-
-
-def _process(layout: Layout, process: Runs) -> ProcessWanted:
-    run = process.run
-    return ProcessWanted(run.argv, run.cwd, layout.process_log(process.name), run.env, process.stop)
-
-
 def _cron_key(layout: Layout, name: str) -> str:
     return f"{layout.contract}/{name}"
 
@@ -307,6 +216,6 @@ def _unwanted(layout: Layout, kept: Sequence[Manifest], manifest: Manifest | Non
     old_lines = {name for one in kept for name, _ in _cron(layout, one)} - lines_
     return (
         *(Resource(DoorKind(), key(layout, path), None) for path in old_doors),
-        *(Resource(ProcessKind(), _process_key(layout, name), None) for name in sorted(old_processes)),
+        *(Resource(ProcessKind(), process_key(layout, name), None) for name in sorted(old_processes)),
         *(Resource(CronKind(), _cron_key(layout, name), None) for name in sorted(old_lines)),
     )

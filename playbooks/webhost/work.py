@@ -32,6 +32,7 @@ from playbooks.webhost.release import release_of
 from playbooks.webhost.remove import drop_contract, emptied, forget, left_over
 from playbooks.webhost.slots import HOST_PYTHON, values
 from playbooks.webhost.survey import look, recorded, survey
+from playbooks.webhost.upkeep import stale
 
 _PAGE = Ask(Http("GET", "/"), r"^503 ")
 _PAGE_PATIENCE = 15.0
@@ -62,7 +63,7 @@ class WebHostWork(HostWork[Layout, Place, Survey]):
         """Bring folders, artifact, files and database to the host, beside what serves."""
         seen = self._staging(want)
         if changed_ground(seen):
-            self._run("mark what must restart", made.stale(self.layout, seen.manifest))
+            self._run("mark what must restart", stale(self.layout, seen.manifest))
         mysql = self.layout.database == "mysql"
         if seen.due.reset is not None and not mysql:
             self._run("begin with an empty database", _empty(self.layout))

@@ -1,10 +1,16 @@
 """Where things lie, and what is refused before anything is asked."""
 
+from dataclasses import replace
+
 import pytest
 
 from crm.errors import Refused
 from crm.plan import Release
+from crm.slots import Filled
+from playbooks.manifest import Front, Manifest, Runs
 from playbooks.webhost.layout import Layout, check_document_root, check_run
+from playbooks.webhost.resources import nothing, serving
+from playbooks.webhost.upkeep import stale
 
 RELEASE = Release("creme", "2.8.6", "ab12cd34ef56" + "0" * 52, "2.8")
 
@@ -40,3 +46,16 @@ def test_a_home_too_deep_for_a_socket_is_refused_with_the_arithmetic() -> None:
     check_run(Layout("/home/" + "x" * 20, "acme"), RELEASE)
     with pytest.raises(Refused, match=r"has \d+ bytes: the path of a unix socket"):
         check_run(Layout("/home/" + "x" * 60, "acme"), RELEASE)
+
+
+@pytest.mark.parametrize("front", ["passenger", "php"])
+def test_a_copy_never_touches_what_leads_the_customers_requests(front: Front) -> None:
+    customers = Layout("/home/shop", "acme", front, "public_html")
+    trial = Runs("web", Filled(("python",), {}, "/"), 5)
+    manifest = Manifest(RELEASE, "77", "", (), trial, (), front, customers.served)
+    of_customer = [one.id for one in nothing(customers, [manifest]) if one.id.startswith("door:")]
+    assert "door:public_html/.htaccess" in of_customer
+    copy = replace(customers, contract="acme_try")
+    of_copy = (*nothing(copy, [manifest]), *serving(copy, manifest, [manifest]))
+    assert [one.id for one in of_copy if one.id.startswith("door:")] == []
+    assert "restart.txt" not in stale(copy, manifest).text
