@@ -56,8 +56,8 @@ def _deploy(host: SftpHost, archives: "_Archives", version: str) -> tuple[float,
     uploads = []
 
     def tell(event: Event) -> None:
-        if (event.subject, event.state) == ("upload", "begin"):
-            uploads.append(int(event.detail.split()[-2]))
+        if (event.subject, event.state) == ("upload", "done"):
+            uploads.append(int(event.detail.split()[0]))
 
     def run() -> None:
         with host.driver(archives, tell) as driver:
@@ -70,7 +70,7 @@ def _deploy(host: SftpHost, archives: "_Archives", version: str) -> tuple[float,
 def _send(host: SftpHost, path: Path) -> None:
     with host.reach() as reached, path.open("rb") as source:
         files = Files(reached)
-        for _ in files.upload(source, "/site/raw", 0):
+        for _ in files.upload(iter(lambda: source.read(1 << 20), b""), "/site/raw", 0):
             pass
         files.drop("/site/raw")
 

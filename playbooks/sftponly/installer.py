@@ -97,9 +97,9 @@ class Installer:
         answer = self._run(lambda: self._site.post(f"/{planted.name}", form, _ANSWER))
         return self._answer(answer, verb)
 
-    def slices(self, verb: str, **given: str) -> Iterator[Mapping[str, Any]]:
-        """Ask until it is done, each time from where it stopped; yield each answer."""
-        at, place, done = 0, None, False
+    def slices(self, verb: str, at: int = 0, place: object = None, **given: str) -> Iterator[Mapping[str, Any]]:
+        """Ask until it is done, each time from where it stopped; yield each answer. at, place: of an answer before."""
+        done = False
         while not done:
             answer = self.ask(verb, at=at, place=place, **given)
             if int_of(answer, "at") <= at and answer.get("done") is not True:

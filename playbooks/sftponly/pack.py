@@ -1,7 +1,7 @@
-"""What is sent: one file with a head that says what becomes of the tree, then the files' bytes in pieces of gzip.
+"""What is sent: a stream with a head that says what becomes of the tree, then the files' bytes in pieces of gzip.
 
-The same content makes the same bytes, so an upload that was cut goes on where it stopped. Each piece stands for itself,
-so the installer goes on in the middle when PHP's time for one request is over.
+It is made while it is sent. The same content makes the same bytes, so an upload that was cut goes on where it stopped.
+Each piece stands for itself, so the installer goes on in the middle when PHP's time for one request is over.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import BinaryIO
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from playbooks.sftponly.tree import Delta, Listing, Tree
+from playbooks.sftponly.tree import Delta, Listing, Member, Tree
 
 MAGIC = b"crmhost1"
 PIECE = 1 << 20
@@ -24,21 +23,44 @@ LEVEL = 3
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A pack in a file of this machine. sha256: hex, of all of it."""
+    """What is to be sent of a tree. head: JSON, with the digest of every file; members: in the order of the head."""
 
-    file: BinaryIO
-    size: int
-    sha256: str
+    tree: Tree = field(repr=False)
+    head: bytes = field(repr=False)
+    members: tuple[Member, ...] = field(repr=False)
 
     @property
     def name(self) -> str:
-        """Return its name on the host."""
-        return f"packs/{self.sha256[:32]}"
+        """Return its name on the host: the same for the same content."""
+        return f"packs/{hashlib.sha256(self.head).hexdigest()[:32]}"
 
-    def prefix(self, size: int) -> str:
-        """Return the digest of its first bytes."""
-        self.file.seek(0)
-        return hashlib.sha256(self.file.read(size)).hexdigest()
+    def pieces(self, after: int = 0) -> Iterator[bytes]:
+        """Make its bytes, piece by piece, without the first so many; each time the same."""
+        for piece in self._whole():
+            yield piece[after:]
+            after -= min(after, len(piece))
+
+    def _whole(self) -> Iterator[bytes]:
+        yield MAGIC + _piece(self.head)
+        waiting = bytearray()
+        for member in self.members:
+            for data in self.tree.read(member):
+                waiting += data
+                while len(waiting) >= PIECE:
+                    yield _piece(bytes(waiting[:PIECE]))
+                    del waiting[:PIECE]
+        if waiting:
+            yield _piece(bytes(waiting))
+
+    def prefix(self, size: int) -> str | None:
+        """Return the digest (hex) of its first bytes; None where it has fewer."""
+        digest, left = hashlib.sha256(), size
+        for piece in self.pieces():
+            digest.update(piece[:left])
+            left -= min(left, len(piece))
+            if not left:
+                return digest.hexdigest()
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +71,8 @@ class Base:
     list: str
 
 
-def make(tree: Tree, want: Listing, changes: Delta, base: Base | None, file: BinaryIO) -> Pack:
-    """Write a pack to an empty file that can be read again."""
-    digest = hashlib.sha256()
-
-    def put(data: bytes) -> None:
-        digest.update(data)
-        file.write(data)
-
+def make(tree: Tree, want: Listing, changes: Delta, base: Base | None) -> Pack:
+    """Return the pack that makes `want` of what the host has."""
     head = {
         "version": 1,
         "base": None
@@ -66,38 +82,9 @@ def make(tree: Tree, want: Listing, changes: Delta, base: Base | None, file: Bin
         "gone": list(changes.gone),
         "files": [[one.path, one.sha256, one.size] for one in changes.files],
     }
-    put(MAGIC)
-    _piece(put, json.dumps(head, separators=(",", ":")).encode())
-    sink = _Pieces(put)
-    for member in changes.files:
-        tree.write(member, sink)
-    sink.finish()
-    size = file.tell()
-    return Pack(file, size, digest.hexdigest())
+    return Pack(tree, json.dumps(head, separators=(",", ":")).encode(), changes.files)
 
 
-class _Pieces:
-    """Cuts what is written into pieces."""
-
-    def __init__(self, put: Callable[[bytes], None]) -> None:
-        self._put = put
-        self._waiting = bytearray()
-
-    def write(self, data: bytes, /) -> int:
-        self._waiting += data
-        while len(self._waiting) >= PIECE:
-            _piece(self._put, bytes(self._waiting[:PIECE]))
-            del self._waiting[:PIECE]
-        return len(data)
-
-    def finish(self) -> None:
-        """Write what is left."""
-        if self._waiting:
-            _piece(self._put, bytes(self._waiting))
-            self._waiting.clear()
-
-
-def _piece(put: Callable[[bytes], None], data: bytes) -> None:
+def _piece(data: bytes) -> bytes:
     packed = gzip.compress(data, LEVEL, mtime=0)
-    put(len(packed).to_bytes(4, "big"))
-    put(packed)
+    return len(packed).to_bytes(4, "big") + packed

@@ -6,10 +6,10 @@ import contextlib
 import posixpath
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from crm.errors import HostError
 from playbooks.host import Host
@@ -118,21 +118,21 @@ class Files:
         with self._said(path), self._client.open(path, "r+b") as file:
             file.write(b".")
 
-    def upload(self, source: BinaryIO, path: str, at: int) -> Iterator[int]:
-        """Write what is left of the source at `at`, and yield how many bytes are there after each MiB.
+    def upload(self, source: Iterable[bytes], path: str, at: int) -> Iterator[int]:
+        """Write the source behind the first `at` bytes of a file, and yield how many it has after each write.
 
         Writes are not waited for one by one: whoever calls compares size and digest at the end.
         """
-        source.seek(at)
         with self._said(path), self._client.open(path, "r+b" if at else "wb") as file:
             file.chmod(0o600)
             file.seek(at)
             file.set_pipelined()
             done = at
-            while data := source.read(PIECE):
-                file.write(data)
-                done += len(data)
-                if done % (1 << 20) < PIECE:
+            for data in source:
+                for begin in range(0, len(data), PIECE):
+                    piece = data[begin : begin + PIECE]
+                    file.write(piece)
+                    done += len(piece)
                     yield done
 
     def folder(self, path: str, mode: int = 0o700) -> None:

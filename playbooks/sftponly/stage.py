@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import posixpath
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
 
 from crm.driver import Archives
-from crm.errors import HostError
 from crm.plan import Release, Want
-from playbooks.sftponly.installer import Installer, int_of
+from playbooks.sftponly.installer import Installer
 from playbooks.sftponly.layout import Layout
-from playbooks.sftponly.pack import Base, Pack, make
+from playbooks.sftponly.pack import Base, make
 from playbooks.sftponly.place import Place
 from playbooks.sftponly.release import DATABASE, Kept, Manifest, archive_of, encode
+from playbooks.sftponly.send import Say, Sender
 from playbooks.sftponly.sftp import Files
 from playbooks.sftponly.survey import Drift, Survey, Wanted, link_to
 from playbooks.sftponly.tree import Delta, Listing, Member, Tree, delta, parse
@@ -25,14 +23,6 @@ from playbooks.sftponly.tree import Delta, Listing, Member, Tree, delta, parse
 LIST_BYTES = 64 << 20
 _BATCH_FILES, _BATCH_BYTES = 200, 8 << 20
 """How much one request mends, so that it ends in time."""
-
-
-class Say(Protocol):
-    """Tells people, and the journal on the host, what is done."""
-
-    def __call__(self, subject: str, state: str, detail: str = "") -> None:
-        """Tell one thing."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +41,14 @@ class Stager:
         folder = f"releases/{release.id}"
         if release.id in place.torn:
             self.remove(folder)
-        with self._opened(want) as tree, tempfile.TemporaryFile() as file:
+        with self._opened(want) as tree:
             base, has = self._base(place)
             altered = [one.path for one in self._drift(base)]
             changes = delta(tree.listing, has, altered)
-            pack = make(tree, tree.listing, changes, base, file)
-            self.say("upload", "begin", f"{len(changes.files)} of {len(tree.listing.members)} files, {pack.size} bytes")
-            self._send(pack)
-            self.say("upload", "done")
-            self.confirm()
-            self.say("unpack", "begin")
-            given = {"pack": pack.name, "into": f"{folder}/app", "list": f"{folder}/list"}
-            for _ in self.installer.slices("unpack_tree", **given):
-                self.confirm()
-            self.say("unpack", "done")
+            pack = make(tree, tree.listing, changes, base)
+            count = f"{len(changes.files)} of {len(tree.listing.members)} files"
+            self.say("upload", "begin", f"{count}, {changes.bytes} bytes before they are compressed")
+            self._sender().unpacked(pack, f"{folder}/app", f"{folder}/list")
             self.files.drop(self.layout.below(pack.name))
             return tree.listing.sha256
 
@@ -77,12 +61,10 @@ class Stager:
             self.files.folder(self.layout.below(aside))
             members = [tree.listing.members[one.path] for one in drift if one.path in tree.listing.members]
             for batch in batches(members):
-                with tempfile.TemporaryFile() as file:
-                    pack = make(tree, tree.listing, Delta(batch, (), None), None, file)
-                    self._send(pack)
-                    self.confirm()
-                    self.installer.ask("mend", pack=pack.name, tree=f"releases/{release.id}/app", aside=aside)
-                    self.files.drop(self.layout.below(pack.name))
+                pack = make(tree, tree.listing, Delta(batch, (), None), None)
+                self._sender().send(pack)
+                self.installer.ask("mend", pack=pack.name, tree=f"releases/{release.id}/app", aside=aside)
+                self.files.drop(self.layout.below(pack.name))
             self.say("mend", "done")
 
     def own(self, seen: Survey, tree: str) -> None:
@@ -144,33 +126,8 @@ class Stager:
         answers = self.installer.slices("check", tree=base.tree, list=base.list)
         return tuple(Drift(str(path), str(state)) for answer in answers for path, state in answer["differs"])
 
-    def _send(self, pack: Pack) -> None:
-        """Upload a pack, from where an upload of the same bytes was cut; raises HostError unless all of it arrived."""
-        path = self.layout.below(pack.name)
-        self.files.folder(posixpath.dirname(path))
-        there = self.files.entry(path)
-        at = 0
-        if there is not None and there.size <= pack.size:
-            seen = self.installer.ask("digest", file=pack.name)
-            if seen.get("sha256") == pack.prefix(int_of(seen, "size")):
-                at = int_of(seen, "size")
-                self.say("upload", "note", f"goes on after {at} bytes")
-        if at < pack.size:
-            self._upload(pack.file, path, at)
-        seen = self.installer.ask("digest", file=pack.name)
-        if (seen.get("size"), seen.get("sha256")) != (pack.size, pack.sha256):
-            self.files.drop(path)
-            raise HostError(
-                f"{path}: of {pack.size} bytes that were sent {seen.get('size')} arrived, or others",
-                "Look at the quota in the control panel, and run the command again.",
-            )
-
-    def _upload(self, source: BinaryIO, path: str, at: int) -> None:
-        with closing(self.files.another()) as line:
-            for done in line.upload(source, path, at):
-                if done % (8 << 20) < (1 << 20):
-                    self.say("upload", "note", f"{done >> 20} MiB are there")
-                    self.confirm()
+    def _sender(self) -> Sender:
+        return Sender(self.files, self.installer, self.layout, self.say, self.confirm)
 
     def _link(self, path: str, target: str) -> None:
         self.files.folder(posixpath.dirname(path), 0o755)

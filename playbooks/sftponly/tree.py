@@ -6,11 +6,11 @@ import hashlib
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol, Self
+from typing import IO, Self
 
 from crm.errors import CrmhostError, Refused
 from playbooks.terminal import safe_line
@@ -19,14 +19,6 @@ MOST_FILES = 200_000
 MOST_BYTES = 4 << 30
 LONGEST = 1000  # characters of a path
 _FORBIDDEN = frozenset("\\\"'`:*?<>|")
-
-
-class Sink(Protocol):
-    """Takes bytes."""
-
-    def write(self, data: bytes, /) -> int:
-        """Take them all."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +127,13 @@ class Tree:
     ) -> None:
         self._spool.close()
 
-    def write(self, member: Member, sink: Sink) -> None:
-        """Copy a file's bytes to the sink."""
+    def read(self, member: Member) -> Iterator[bytes]:
+        """Yield a file's bytes; of one file at a time."""
         self._spool.seek(self._places[member.path])
         left = member.size
         while left:
             data = self._spool.read(min(left, 1 << 20))
-            sink.write(data)
+            yield data
             left -= len(data)
 
     def _read(self, archive: Path, out: tuple[str, ...]) -> Iterable[Member]:

@@ -26,7 +26,7 @@ from playbooks.sftponly.remove import Remover, past
 from playbooks.sftponly.root import check_hidden, recover, serve
 from playbooks.sftponly.sftp import Files
 from playbooks.sftponly.stage import Stager
-from playbooks.sftponly.steps import LOG, PHASES, Request, database, masked, way_of
+from playbooks.sftponly.steps import LOG, PHASES, Request, database, due, masked, records_of, way_of
 from playbooks.sftponly.survey import Survey, configuration, survey
 from playbooks.sftponly.web import Site
 
@@ -115,10 +115,11 @@ class SftpWork:
 
     def due(self, want: Want) -> Sequence[Step]:
         """Return the steps that the database does not say are finished, in order."""
-        seen = self._look(want)
+        server = self._spot.server
+        records = records_of(self._installer.ask("records", database=database(server, want.contract)), server.name)
         if self._brought is None:
-            return seen.due.steps
-        return unfinished(ordered(want.recipe, PHASES), self._brought, seen.records, LOG)
+            return due(want, self._known(want).release, records).steps
+        return unfinished(ordered(want.recipe, PHASES), self._brought, records, LOG)
 
     def run(self, want: Want, step: Step) -> None:
         """Run one step between its two records; raises HostError when its output is not what it should be."""

@@ -120,7 +120,7 @@ def serving(client: docker.DockerClient, image: str, folder: Path, setup: str = 
     for key in ("host", "client"):
         make_key(folder / key)
     name = f"crmhost-sftp-{secrets.token_hex(4)}"
-    command = ["sh", "-c", f"{_FRESH}; {setup}; exec /usr/local/bin/webhost"]
+    command = ["sh", "-c", f"rm -f /run/apache2/apache2.pid; {_FRESH}; {setup}; exec /usr/local/bin/webhost"]
     container = client.containers.create(image, command, name=name, hostname="webhost")
     try:
         files = {

@@ -31,6 +31,11 @@ class No extends \Exception
 {
 }
 
+// A pack that ends too early, or holds other bytes than its head says.
+class Torn extends No
+{
+}
+
 function over_tls()
 {
     $forwarded = isset($_SERVER['HTTP_X_FORWARDED_PROTO']) ? $_SERVER['HTTP_X_FORWARDED_PROTO'] : '';
@@ -255,11 +260,11 @@ class Pack
         $this->start = ftell($this->file);
         $size = unpack('N', $this->exactly(4))[1];
         if ($size < 1 || $size > 64 * CHUNK) {
-            throw new No('a torn pack');
+            throw new Torn('what arrived is not what was sent; run the command again');
         }
         $piece = gzdecode($this->exactly($size), 64 * CHUNK);
         if ($piece === false) {
-            throw new No('a torn pack');
+            throw new Torn('what arrived is not what was sent; run the command again');
         }
         $this->piece = $piece;
         $this->used = 0;
@@ -270,7 +275,7 @@ class Pack
         while (strlen($data) < $size) {
             $more = fread($this->file, $size - strlen($data));
             if ($more === false || $more === '') {
-                throw new No('a torn pack');
+                throw new Torn('what arrived is not what was sent; run the command again');
             }
             $data .= $more;
         }
@@ -332,44 +337,76 @@ function become($head)
     return $list;
 }
 
-// Makes a whole tree from a pack and the base's files; goes on where it stopped. Idempotent.
+// Makes a whole tree from a pack and the base's files; goes on where it stopped. Idempotent. A pack that still grows
+// is unpacked as far as it is there.
 function unpack_tree($given)
 {
-    $pack = new Pack(within($given['pack']));
-    $into = within($given['into']);
-    $list = become($pack->head);
-    $base = $pack->head['base'] === null ? null : within($pack->head['base']['tree']);
-    $sent = [];
-    foreach ($pack->head['files'] as $one) {
-        $sent[$one[0]] = true;
-    }
-    $pack->seek($given['place']);
-    folder($into);
-    $at = (int) $given['at'];
-    $paths = array_map('strval', array_keys($list));
-    $slice = new Slice();
-    for (; $at < count($paths); $at++) {
-        if ($at > (int) $given['at'] && $slice->over()) {
-            break;
+    $work = new Unpacking($given);
+    try {
+        $work->go_on();
+    } catch (Torn $no) {
+        if (empty($given['grows'])) {
+            throw $no;
         }
-        $path = $paths[$at];
-        $target = $into . '/' . $path;
+    }
+    return $work->answer();
+}
+
+class Unpacking
+{
+    private $given;
+    private $at;
+    private $place;
+    private $files = 0;
+    private $done = false;
+    public function __construct($given)
+    {
+        $this->given = $given;
+        $this->at = (int) $given['at'];
+        $this->place = $given['place'];
+    }
+    public function answer()
+    {
+        return ['at' => $this->at, 'place' => $this->place, 'done' => $this->done, 'files' => $this->files];
+    }
+    public function go_on()
+    {
+        $pack = new Pack(within($this->given['pack']));
+        $into = within($this->given['into']);
+        $list = become($pack->head);
+        $base = $pack->head['base'] === null ? null : within($pack->head['base']['tree']);
+        $sent = [];
+        foreach ($pack->head['files'] as $one) {
+            $sent[$one[0]] = true;
+        }
+        $pack->seek($this->place);
+        folder($into);
+        $paths = array_map('strval', array_keys($list));
+        $this->files = count($paths);
+        $slice = new Slice();
+        for ($first = $this->at; $this->at < $this->files && ($this->at === $first || !$slice->over()); $this->at++) {
+            $path = $paths[$this->at];
+            $this->one($pack, isset($sent[$path]) ? null : $base . '/' . $path, $into . '/' . $path, $list[$path]);
+            $this->place = $pack->place();
+        }
+        if ($this->at >= $this->files) {
+            put(within($this->given['list']), list_text($list));
+            $this->done = true;
+        }
+    }
+    private function one($pack, $from, $target, $wanted)
+    {
         folder(dirname($target));
         @unlink($target);
-        if (isset($sent[$path])) {
-            if ($pack->copy($list[$path][1], $target) !== $list[$path][0]) {
-                throw new No('a torn pack');
+        if ($from === null) {
+            if ($pack->copy($wanted[1], $target) !== $wanted[0]) {
+                throw new Torn('what arrived is not what was sent; run the command again');
             }
-        } elseif (!@copy($base . '/' . $path, $target) || !is_so($target, $list[$path])) {
-            throw new No('altered on the host: ' . $path);
+        } elseif (!@copy($from, $target) || !is_so($target, $wanted)) {
+            throw new No('altered on the host: ' . $from);
         }
         @chmod($target, 0644);
     }
-    $done = $at >= count($paths);
-    if ($done) {
-        put(within($given['list']), list_text($list));
-    }
-    return ['at' => $at, 'place' => $pack->place(), 'done' => $done, 'files' => count($paths)];
 }
 
 function put($path, $text)
@@ -399,7 +436,7 @@ function mend($given)
         $new = dirname($target) . '/.crmhost-' . bin2hex(random_bytes(8));
         if ($pack->copy($one[2], $new) !== $one[1]) {
             @unlink($new);
-            throw new No('a torn pack');
+            throw new Torn('what arrived is not what was sent; run the command again');
         }
         @chmod($new, 0644);
         if ((file_exists($target) || is_link($target)) && !is_so($target, [$one[1], $one[2]])) {

@@ -6,7 +6,6 @@ import base64
 import gzip
 import hashlib
 import json
-import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -155,18 +154,17 @@ def test_slices(own_host: SftpHost, tmp_path: Path) -> None:
     own_host.restart()
     path = tmp_path / "many.tar.gz"
     path.write_bytes(packed(files_of("1.0", more=6000)))
-    with own_host.reach() as reached, Tree(path) as tree, tempfile.TemporaryFile() as file:
+    with own_host.reach() as reached, Tree(path) as tree:
         files = Files(reached)
         files.folder(LAYOUT.below("packs"))
-        pack = make(tree, tree.listing, delta(tree.listing, None), None, file)
-        file.seek(0)
-        files.write(LAYOUT.below(pack.name), file.read())
+        pack = make(tree, tree.listing, delta(tree.listing, None), None)
+        files.write(LAYOUT.below(pack.name), b"".join(pack.pieces()))
         installer = Installer(files, own_host.site, LAYOUT, "work")
-        listed = {"list": "releases/r/list"}
-        unpacked = list(installer.slices("unpack_tree", pack=pack.name, into="releases/r/app", **listed))
+        listed = "releases/r/list"
+        unpacked = list(installer.slices("unpack_tree", pack=pack.name, into="releases/r/app", list=listed))
         assert len(unpacked) > 1
         own_host.run(f"rm {HERE}/releases/r/app/htdocs/lib/99/part5999.php")
-        compared = list(installer.slices("check", tree="releases/r/app", **listed))
+        compared = list(installer.slices("check", tree="releases/r/app", list=listed))
         assert [one for answer in compared for one in answer["differs"]] == [["htdocs/lib/99/part5999.php", "missing"]]
         assert compared[-1]["sha256"] == tree.listing.sha256
         assert list(installer.slices("remove", path="releases"))[-1]["done"] is True

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import tarfile
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -124,17 +124,20 @@ def test_a_pack_is_the_same_for_the_same_content(tmp_path: Path) -> None:
     path.write_bytes(packed({"a": b"text", "b/c": b"more" * 400_000}))
     digests = set()
     for _ in range(2):
-        with Tree(path) as tree, tempfile.TemporaryFile() as file:
-            pack = make(tree, tree.listing, delta(tree.listing, None), Base("t", "l"), file)
-            digests.add(pack.sha256)
-            file.seek(0)
+        with Tree(path) as tree:
+            pack = make(tree, tree.listing, delta(tree.listing, None), Base("t", "l"))
+            file = io.BytesIO(b"".join(pack.pieces()))
+            digests.add((pack.name, file.getvalue()))
             assert file.read(8) == MAGIC
             pieces = []
             while size := file.read(4):
                 pieces.append(gzip.decompress(file.read(int.from_bytes(size, "big"))))
             assert b"".join(pieces[1:]) == b"text" + b"more" * 400_000
             assert [len(piece) for piece in pieces[1:]] == [1 << 20, 4 + 1_600_000 - (1 << 20)]
-            assert pack.prefix(pack.size) == pack.sha256
+            for cut in (1, 100, len(file.getvalue())):
+                assert pack.prefix(cut) == hashlib.sha256(file.getvalue()[:cut]).hexdigest()
+                assert b"".join(pack.pieces(cut)) == file.getvalue()[cut:]
+            assert pack.prefix(len(file.getvalue()) + 1) is None
     assert len(digests) == 1
 
 

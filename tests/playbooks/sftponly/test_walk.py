@@ -68,7 +68,7 @@ class Told:
     @property
     def sent(self) -> int:
         """The bytes of the one upload."""
-        return int(self.detail("upload", "begin").split()[-2])
+        return int(self.detail("upload", "done").split()[0])
 
 
 def test_a_life(sftp_host: SftpHost, archives: Archives) -> None:
