@@ -6,7 +6,7 @@ mistakes of their own says nothing.
 
 from collections.abc import Callable, Iterator
 
-from contract import odd, reach, sftponly, unkept, webhost
+from contract import lan, odd, reach, sftponly, unkept, webhost
 from contract.duration import SECOND, duration_text
 from contract.explain import Finding, did_you_mean
 from contract.holidays import COUNTRIES, Holidays
@@ -33,6 +33,7 @@ def check(sections: Sections) -> Iterator[Finding]:
     yield from reach.check(sections)
     yield from webhost.check(sections)
     yield from sftponly.check(sections)
+    yield from lan.check(sections)
     yield from odd.check(sections)
     yield from unkept.check(sections)
 

@@ -4,9 +4,23 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
+from contract.authority import LETS_ENCRYPT, DirectoryUrl, FleetFile
 from contract.base import Model
 from contract.network import Network
-from contract.scalar import DatabaseWord, DockerUrl, ExactVersion, Folder, Hop, Host, Label, Loopback, Port, Url, User
+from contract.scalar import (
+    DatabaseWord,
+    DockerUrl,
+    Email,
+    ExactVersion,
+    Folder,
+    Hop,
+    Host,
+    Label,
+    Loopback,
+    Port,
+    Url,
+    User,
+)
 
 
 class CrmChoice(Model):
@@ -61,18 +75,30 @@ class Firewall(Model):
     web_from: tuple[Network, ...] = Field((), description="The networks from which the site is reached; none: all")
 
 
+class Acme(Model):
+    """The ACME authority that issues a site's certificate, and how the server comes to believe it."""
+
+    directory: DirectoryUrl = Field(LETS_ENCRYPT, description="The URL of its directory")
+    email: Email | None = Field(None, description="Where it writes to; none: to the first contact for operations")
+    root: FleetFile | None = Field(
+        None, description="Certificates (PEM) that it is believed by, where not the system's"
+    )
+
+
 class Lan(Model):
     """A server in the customer's own network, with sudo, reached through `jump` hosts in order.
 
-    `tls` says whose certificate an https URL has: one by an authority that crmhost makes for this customer, or the
-    customer's own, which are the contract's secrets `tls-certificate` and `tls-key`.
+    `tls` says whose certificate an https URL has: one by an authority that crmhost makes for this customer, the
+    customer's own, which are the contract's secrets `tls-certificate` and `tls-key`, or one that the server gets and
+    renews by ACME, whose authority's terms are accepted by that.
     """
 
     host: Host = Field(description="The server, as the last jump host reaches it")
     user: User = Field(description="An account that may use sudo")
     port: Port | None = Field(None, description="SSH's port: 22, or the one of the user's SSH configuration")
     jump: tuple[Hop, ...] = Field((), description="The hosts on the way, in order")
-    tls: Literal["internal", "own"] = Field("internal", description="Whose certificate the site has")
+    tls: Literal["internal", "own", "acme"] = Field("internal", description="Whose certificate the site has")
+    acme: Acme | None = Field(None, description="The ACME authority that is asked; absent: Let's Encrypt")
     firewall: Firewall | None = Field(None, description="Who reaches the server; absent: no firewall is touched")
     kind: Literal["lan"] = Field("lan", description="A server with sudo in the customer's network")
 

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crm.errors import Refused
+from crmhost import lanacme
 from crmhost.lancertificate import AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY, Pair, authority, checked, issue, renewed
 from crmhost.reach import Opening
 from crmhost.target import Accept, Target, Wish, backups_of, who
 
 if TYPE_CHECKING:
-    from contract.model import Contract
+    from contract.model import Contact, Contract
     from contract.target import Lan
     from crmhost.bundle.opening import Opened
     from crmhost.door import Door
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     from playbooks.lan.sites import Address
 
 
-def said(target: Lan) -> str:
+def said(target: Lan, contacts: tuple[Contact, ...] = ()) -> str:
     """Return what a contract says of its server besides how it is reached, as an order keeps it."""
     wall = target.firewall
     firewall = None if wall is None else {"ssh": wall.ssh_from, "web": wall.web_from}
-    return json.dumps({"tls": target.tls, "firewall": firewall}, sort_keys=True)
+    acme = lanacme.said(target, contacts)
+    more = {} if acme is None else {"acme": acme}
+    return json.dumps({"tls": target.tls, "firewall": firewall, **more}, sort_keys=True)
 
 
 @contextmanager
@@ -70,7 +73,7 @@ def open_lan(wish: Wish, accept: Accept, bundle: Opened | None = None) -> Iterat
 def door_of(fleet: Fleet, contract: Contract) -> Door:
     """Return how a site on a server is reached from here: at the server's own address.
 
-    Where crmhost made an authority for the site, that alone is believed.
+    Where crmhost made an authority for the site, or the contract names one by its certificate, that alone is believed.
     """
     from contract.model import Lan
     from crmhost.door import STREET, Door
@@ -80,8 +83,15 @@ def door_of(fleet: Fleet, contract: Contract) -> Door:
     if not isinstance(target, Lan):
         return STREET
     address = Address.of(contract.crm.url)
-    ours = address.secure and target.tls == "internal"
-    return Door((target.host, address.port), fleet.vault.get(contract.id, AUTHORITY) if ours else None)
+    return Door((target.host, address.port), _believed(fleet, contract.id, target) if address.secure else None)
+
+
+def _believed(fleet: Fleet, contract: str, target: Lan) -> str | None:
+    if target.tls == "internal":
+        return fleet.vault.get(contract, AUTHORITY)
+    if target.tls == "acme" and target.acme is not None and target.acme.root is not None:
+        return lanacme.root_of(fleet.folder, contract, target.acme.root)
+    return None
 
 
 @contextmanager
@@ -102,9 +112,12 @@ def setup_of(wish: Wish, now: datetime) -> Setup:
 
     raw = json.loads(wish.order.lan)
     address = Address.of(wish.order.slots["url"])
-    asked = _asked(raw["firewall"], wish.order.port or 22, address)
+    asked = _asked(raw["firewall"], wish.order.port or 22, address, acme=raw["tls"] == "acme")
     if not address.secure:
         return Setup(asked)
+    if raw["tls"] == "acme":
+        chosen = lanacme.acme_of(wish.fleet.folder, wish.order.file, address.host, raw["acme"])
+        return Setup(asked, acme=chosen)
     if raw["tls"] == "own":
         pair = own(wish, address.host, now)
         return Setup(asked, Certificate(pair.certificate), pair.key)
@@ -150,14 +163,14 @@ def internal(wish: Wish, host: str, now: datetime) -> tuple[Pair, str]:
 
 
 def _trusted(setup: Setup) -> str | None:
-    """Return the authority that signed the site's certificate, where it is crmhost's own."""
-    return None if setup.certificate is None else setup.certificate.authority
+    """Return the authority that signed the site's certificate, where it is not one that everybody believes."""
+    return None if setup.secured is None else setup.secured.authority
 
 
-def _asked(firewall: dict[str, list[str]] | None, ssh: int, address: Address) -> Asked:
+def _asked(firewall: dict[str, list[str]] | None, ssh: int, address: Address, *, acme: bool) -> Asked:
     from playbooks.lan.firewall import Asked
 
-    web = (80, 443) if address.secure and address.port == 443 else (address.port,)
+    web = (80, address.port) if address.secure and (acme or address.port == 443) else (address.port,)
     if firewall is None:
         return Asked(ssh, web)
     return Asked(ssh, web, tuple(firewall["ssh"]), tuple(firewall["web"]), asks=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crmhost.fleet import Fleet
     from crmhost.settings import Settings
 
-MADE_BY = ("want.py", "order.py", "settings.py", "cloud.py", "cloudsettings.py", "lan.py", "pins.py")
+MADE_BY = ("want.py", "order.py", "settings.py", "cloud.py", "cloudsettings.py", "lan.py", "lanacme.py", "pins.py")
 """The modules that decide what an order is: another time of one of these files makes every kept order void."""
 
 

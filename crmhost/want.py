@@ -86,7 +86,7 @@ def early_order(contract: Contract, file: str) -> Order:
             host=target.host,
             port=target.port or 0,
             jump=target.jump,
-            lan=said(target),
+            lan=said(target, contract.customer.contacts),
         )
     if not isinstance(target, WebHost) or (target.front == "process" and target.listen is None):
         raise Refused(

@@ -17,6 +17,7 @@ from contract.moment import instant_text
 from crm.errors import CrmhostError, Refused
 from crm.plan import Want
 from crm.release import artifact_digest, lock_of
+from crmhost import lanacme
 from crmhost.bundle import own
 from crmhost.bundle.boot import OWN
 from crmhost.bundle.format import PROGRAM, Manifest, Piece, encoded, in_order, piece_of, write
@@ -93,7 +94,8 @@ def make(wish: Wish, gather: Gather, recipients: Sequence[str], path: Path, phas
     with tempfile.TemporaryDirectory(prefix=".bundle-", dir=path.parent) as temporary:
         folder = Path(temporary)
         with phase("gather", contract):
-            ground = gather(Wanted(EVERY, crm, own.lock(), own.installer()), folder)
+            asked = lanacme.packages(wish.order.lan)
+            ground = gather(Wanted((*EVERY, *asked), crm, own.lock(), own.installer()), folder)
         with phase("pack", contract):
             (folder / OWN).mkdir(mode=0o700, exist_ok=True)
             own.write_wheel(folder / OWN)
@@ -123,6 +125,10 @@ def _write_fleet(wish: Wish, recipients: Sequence[str], folder: Path) -> None:
     copy = folder / "contracts" / written.name
     copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     copy.write_bytes(written.read_bytes())
+    for path in lanacme.files(wish.order.lan):
+        beside = folder / path
+        beside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside.write_bytes((wish.fleet.folder / path).read_bytes())
     company = json.dumps(wish.fleet.settings.fleet, ensure_ascii=False)
     (folder / SETTINGS).write_text(f"fleet: {company}\nrecipients: [{', '.join(recipients)}]\n", "utf-8")
     name = way(wish.fleet, wish.order, wish.access)[-1].pinned

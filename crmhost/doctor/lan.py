@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from crm.recipe import Recipe
@@ -51,6 +51,15 @@ def judge(recipe: Recipe, ports: tuple[int, ...], asked: Asked) -> Iterator[Find
     yield _clock(asked)
     yield from (_port(port, seen) for port in ports)
     yield _packaging(seen)
+
+
+def asked_by(host: str, acme: Mapping[str, str | None] | None) -> Iterator[Finding]:
+    """Yield what an ACME authority needs of what lies before the server; acme: as an order keeps it, or None."""
+    if acme is not None:
+        yield Finding(
+            "acme",
+            f"{acme['directory']} looks up {host} in DNS and asks at port 80 there, at each renewal too: let it in",
+        )
 
 
 def _release(seen: ServerCondition) -> Finding:

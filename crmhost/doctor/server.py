@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -53,4 +54,5 @@ def look(fleet: Fleet, order: Order, recipe: Recipe, accept: Accept) -> Iterator
         yield Finding("ssh", name)
         yield sudo
         yield from lan.judge(recipe, ports, asked)
+        yield from lan.asked_by(parts.hostname or "", json.loads(order.lan or "{}").get("acme"))
     yield from outside.judge(outside.look(order.slots["url"]), deployed_first=True, front="nginx")

@@ -17,6 +17,7 @@ from playbooks.asking import read_answer
 from playbooks.attached import attached
 from playbooks.course import STEPS, Patience
 from playbooks.host import Host
+from playbooks.lan.acme import leaf
 from playbooks.lan.asuser import PYTHON, before
 from playbooks.lan.facts import Place
 from playbooks.lan.layout import Layout, job
@@ -99,8 +100,7 @@ class LanDriver:
         `ask` is a plain GET. Raises GateFailed when the answer is not the expected one, or another certificate is
         shown.
         """
-        address, certificate = Address.of(want.slots["url"]), self._setup.certificate
-        given = site_question(ask, address, None if certificate is None else certificate.leaf, PATIENCE)
+        given = site_question(ask, Address.of(want.slots["url"]), self._leaf(), PATIENCE)
         script = sh("printf %s {given} | {program}", given=given, program=program("site", PYTHON))
         answer = read_answer(self._host.ask(script, timeout=PATIENCE + 30.0).decode("utf-8", "replace"))
         if not answer.held:
@@ -147,6 +147,12 @@ class LanDriver:
     def exec(self, want: Want, argv: Sequence[str]) -> int:  # noqa: ARG002 - the release on the server decides
         """Run a command as the customer's user in the release's environment, line by line; returns its exit code."""
         return run_command(self._host, self._layout, self._serving(), argv, sys.stdin.buffer, sys.stdout.buffer)
+
+    def _leaf(self) -> str | None:
+        """Return the SHA-256 (hex) of the certificate that the site must show: the server's own by ACME, or ours."""
+        if self._setup.acme is not None:
+            return self._host.ask(leaf(self._layout)).decode("ascii", "replace").strip()
+        return None if self._setup.certificate is None else self._setup.certificate.leaf
 
     def _place(self) -> Place:
         return look(self._host, self._layout)[0]

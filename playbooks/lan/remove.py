@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from crm.sql import script
 from playbooks.kinds.parcel import SUMS
 from playbooks.kinds.unit import RECORDS
+from playbooks.lan import acme
 from playbooks.lan.asuser import psql
 from playbooks.lan.layout import BASE, PARCELS, Layout
 from playbooks.leaving import left_but_data
@@ -75,6 +76,7 @@ def drop_folders(layout: Layout, *, keep_data: bool) -> Sh:
     )
     return lines(
         gone,
+        acme.drop(layout),
         sh(
             "rm -rf {runs} {authority} {parcel} {sums}\nrmdir {parcels} 2>/dev/null || true",
             runs=layout.runs,
@@ -126,7 +128,7 @@ if [ -e {root} ]; then find {root} | head -n 20; fi""",
     return lines(
         sh(
             """\
-for f in {systemd}/{units} {systemd}/*/{units} {site} {engine} {runs} {parcel}; do
+for f in {systemd}/{units} {systemd}/*/{units} {site} {challenge} {engine} {runs} {parcel}; do
   if [ -e "$f" ] || [ -L "$f" ]; then printf '%s\\n' "$f"; fi
 done
 systemctl list-units --all --plain --no-legend -- {pattern} | cut -d' ' -f1
@@ -135,6 +137,7 @@ ps -o pid=,args= -u {user} 2>/dev/null | sed 's/^ */process /' | head -n 20""",
             units=Sh(layout.units),
             pattern=layout.units,
             site=f"/etc/nginx/conf.d/crmhost-{layout.contract}.conf",
+            challenge=f"/etc/nginx/conf.d/crmhost-{layout.contract}.challenge.conf",
             engine=layout.engine,
             runs=layout.runs,
             parcel=layout.parcel,

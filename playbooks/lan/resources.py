@@ -19,12 +19,13 @@ from playbooks.kinds.role import RoleKind, RoleWanted
 from playbooks.kinds.site import SiteKind, SiteWanted
 from playbooks.kinds.unit import UnitKind, UnitWanted
 from playbooks.kinds.venv import VenvKind, VenvWanted
-from playbooks.lan import firewall, sites, units
+from playbooks.lan import acme, firewall, sites, units
+from playbooks.lan.acme import Acme
 from playbooks.lan.facts import Place
 from playbooks.lan.layout import Layout, job
 from playbooks.lan.release import DATABASE, NO_PASSWORD
 from playbooks.lan.server import Setup, file, folder, postgresql, server
-from playbooks.lan.sites import Certificate
+from playbooks.lan.sites import Secured
 from playbooks.manifest import Manifest, Runs, Timed, encode
 from playbooks.planned import Staged
 
@@ -47,7 +48,7 @@ class Site:
     """What a contract's site is made of, whichever release serves."""
 
     url: str
-    certificate: Certificate | None
+    certificate: Secured | None
 
 
 def manifest_of(want: Want, release: Release, artifact: str, known: Mapping[str, str]) -> Manifest:
@@ -140,7 +141,19 @@ def serving(
         LinkWanted(f"releases/{manifest.release.id}"),
         (before.id, *(resource.id for resource in rest)),
     )
-    return (first, before, *gone, *rest, link)
+    return (first, before, *gone, *rest, link, *_renewing(layout, site, (before.id,)))
+
+
+def _renewing(layout: Layout, site: Site, needs: tuple[str, ...]) -> tuple[Resource, ...]:
+    """Return what renews the site's certificate; the site of its first question is not wanted any more."""
+    asked = site.certificate if isinstance(site.certificate, Acme) else None
+    return (interim(layout, None, needs), *acme.renewing(layout, asked, needs))
+
+
+def interim(layout: Layout, text: str | None, needs: tuple[str, ...] = ()) -> Resource:
+    """Return the site at which an authority asks before the contract's own answers it; its file's name comes first."""
+    wanted = None if text is None else SiteWanted(text)
+    return Resource(SiteKind(), f"{layout.contract}.challenge", wanted, (*needs, "service:nginx"))
 
 
 def front(layout: Layout, manifest: Manifest, site: Site, *, closed: bool, needs: tuple[str, ...] = ()) -> Resource:
@@ -166,7 +179,12 @@ def nothing(layout: Layout, kept: Iterable[Manifest]) -> tuple[Resource, ...]:
     """Return the resources of a server where nothing of the contract serves."""
     gone = ended(layout, kept)
     site = Resource(SiteKind(), layout.contract, None)
-    return (site, *gone, Resource(LinkKind(account="root"), layout.current, None, tuple(one.id for one in gone)))
+    return (
+        site,
+        interim(layout, None),
+        *gone,
+        Resource(LinkKind(account="root"), layout.current, None, tuple(one.id for one in gone)),
+    )
 
 
 def account_gone(layout: Layout, *, keep_data: bool) -> tuple[Resource, ...]:
@@ -202,6 +220,8 @@ def _stamp(manifest: Manifest) -> str:
 
 
 def _tls(layout: Layout, setup: Setup, salt: str) -> Sequence[Resource]:
+    if setup.acme is not None:
+        return _issued(layout, setup.acme, salt)
     if setup.certificate is None or setup.key is None:
         return ()
     found = [
@@ -212,6 +232,15 @@ def _tls(layout: Layout, setup: Setup, salt: str) -> Sequence[Resource]:
         content = FileWanted(setup.certificate.authority.encode(), 0o644, owner="root", group="root")
         found.append(file(layout, salt, sites.authority_file(layout), content))
     return found
+
+
+def _issued(layout: Layout, asked: Acme, salt: str) -> Sequence[Resource]:
+    """Return what gets the certificate, and the certificate itself."""
+    renew = file(layout, salt, *acme.renew_file(layout, asked))
+    if asked.root is None:
+        return renew, *acme.issued(layout, asked, renew)
+    believed = FileWanted(asked.root.encode(), 0o644, owner="root", group="root")
+    return file(layout, salt, acme.root_file(layout), believed), renew, *acme.issued(layout, asked, renew)
 
 
 def _folders(layout: Layout, release: Release, want: Want, files: Mapping[str, FileWanted]) -> Sequence[Resource]:

@@ -11,12 +11,13 @@ from playbooks.kinds.firewall import FirewallKind
 from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.package import packages
 from playbooks.kinds.service import ServiceKind, ServiceWanted
-from playbooks.lan import firewall
+from playbooks.lan import acme, firewall
+from playbooks.lan.acme import Acme
 from playbooks.lan.facts import Place
 from playbooks.lan.firewall import Asked
 from playbooks.lan.layout import BASE, PARCELS, Layout
 from playbooks.lan.offline import Offline
-from playbooks.lan.sites import Certificate
+from playbooks.lan.sites import Certificate, Secured
 
 JOURNAL = "/etc/systemd/journald.conf.d/crmhost.conf"
 _JOURNAL = """\
@@ -29,7 +30,7 @@ PACKAGES = ("nginx", "postgresql", "python3", "python3-venv")
 CLOCK = "systemd-timesyncd"
 NFTABLES = "nftables"
 EVERY = (*PACKAGES, CLOCK, NFTABLES)
-"""All Debian packages that a deploy may install, whatever a server has."""
+"""All Debian packages that a deploy may install, whatever a server has; by ACME also `playbooks.lan.acme.PACKAGES`."""
 FIREWALL = "crmhost"
 
 
@@ -37,6 +38,7 @@ FIREWALL = "crmhost"
 class Setup:
     """What a contract says of its server besides the CRM. key: of the certificate, PEM.
 
+    acme: where the server gets its certificate by itself; there is no other one then.
     offline: what everything is installed from, where the server fetches nothing itself.
     """
 
@@ -44,6 +46,12 @@ class Setup:
     certificate: Certificate | None = None
     key: str | None = field(default=None, repr=False)
     offline: Offline | None = None
+    acme: Acme | None = None
+
+    @property
+    def secured(self) -> Secured | None:
+        """Return whose certificate the site shows, where it shows one."""
+        return self.acme or self.certificate
 
 
 def server(layout: Layout, place: Place, setup: Setup, salt: str) -> tuple[Resource, ...]:
@@ -54,7 +62,8 @@ def server(layout: Layout, place: Place, setup: Setup, salt: str) -> tuple[Resou
     """
     seen = place.server
     wall = firewall.together((setup.asked, *place.firewalls.values()))
-    names = (*PACKAGES, *(() if seen.clock else (CLOCK,)), *(() if wall is None else (NFTABLES,)))
+    issuing = () if setup.acme is None else acme.PACKAGES
+    names = (*PACKAGES, *issuing, *(() if seen.clock else (CLOCK,)), *(() if wall is None else (NFTABLES,)))
     brought = () if setup.offline is None else (setup.offline.resource(),)
     installed = packages(names, setup.offline.debs if setup.offline else "", tuple(one.id for one in brought))
     clock = () if seen.clock else (Resource(ServiceKind(), CLOCK, ServiceWanted(), (f"package:{CLOCK}",)),)

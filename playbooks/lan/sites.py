@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import ssl
 from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from crm.errors import Refused
 from crm.maintenance import RETRY_AFTER, page
+from playbooks.lan import acme
+from playbooks.lan.acme import Acme
 from playbooks.lan.layout import Layout
 
 AUTHORITY = "/crmhost-ca.crt"
@@ -61,7 +64,11 @@ class Address:
         return cls(parts.hostname or "", parts.port or (443 if secure else 80), secure)
 
 
-def site(layout: Layout, url: str, listen: str, certificate: Certificate | None, *, closed: bool = False) -> str:
+Secured: TypeAlias = Certificate | Acme
+"""Whose certificate an https site shows: one that a deploy brings, or one that the server gets by itself."""
+
+
+def site(layout: Layout, url: str, listen: str, certificate: Secured | None, *, closed: bool = False) -> str:
     """Return the site of a customer. listen: `host:port` of the web process; closed: the maintenance page instead."""
     address = Address.of(url)
     inside = _closed() if closed else _open(listen)
@@ -74,11 +81,42 @@ def site(layout: Layout, url: str, listen: str, certificate: Certificate | None,
     parts = [f"# crmhost writes this file: what is changed here by hand is lost.\n# contract: {layout.contract}\n"]
     if address.secure and certificate is not None:
         parts.append(f"# certificate: {certificate.digest}\n")
-        if address.port == 443:
+        if address.port == 443 or isinstance(certificate, Acme):
             parts.append(_plain_http(layout, address, certificate))
-        body = _tls(layout) + body
+        body = _tls(layout, certificate) + body
     parts.append(_server(address.port, address.host, body, "ssl" if address.secure else ""))
     return "".join(parts)
+
+
+def interim(layout: Layout, url: str, listen: str | None) -> str:
+    """Return the site at port 80 while the first certificate is asked for, beside whatever serves the name.
+
+    listen: the web process that serves over plain HTTP now; None: who comes is told to come back, or is sent on by
+    `sent_on`.
+    """
+    address = Address.of(url)
+    return _server(80, address.host, _challenge(layout) + (_closed() if listen is None else _open(listen)))
+
+
+def sent_on(layout: Layout, url: str) -> str:
+    """Return the interim site of a name that is served over TLS already."""
+    address = Address.of(url)
+    return _server(80, address.host, _challenge(layout) + _redirect(address))
+
+
+def _challenge(layout: Layout) -> str:
+    """Return where the authority finds what proves that the name leads here."""
+    return f"""\
+    location ^~ {acme.WELL_KNOWN} {{
+        root {acme.challenge_root(layout)};
+        default_type text/plain;
+    }}
+"""
+
+
+def _redirect(address: Address) -> str:
+    place = address.host if address.port == 443 else f"{address.host}:{address.port}"
+    return f"    location / {{\n        return 308 https://{place}$request_uri;\n    }}\n"
 
 
 def _server(port: int, host: str, body: str, how: str = "") -> str:
@@ -93,7 +131,8 @@ server {{
 """
 
 
-def _plain_http(layout: Layout, address: Address, certificate: Certificate) -> str:
+def _plain_http(layout: Layout, address: Address, certificate: Secured) -> str:
+    asked = _challenge(layout) if isinstance(certificate, Acme) else ""
     offered = (
         f"""\
     location = {AUTHORITY} {{
@@ -105,14 +144,15 @@ def _plain_http(layout: Layout, address: Address, certificate: Certificate) -> s
         if certificate.authority is not None
         else ""
     )
-    body = f"{offered}    location / {{\n        return 308 https://{address.host}$request_uri;\n    }}\n"
-    return _server(80, address.host, body)
+    return _server(80, address.host, asked + offered + _redirect(address))
 
 
-def _tls(layout: Layout) -> str:
+def _tls(layout: Layout, certificate: Secured) -> str:
+    ours = isinstance(certificate, Acme)
+    chain, key = (acme.site_file(layout),) * 2 if ours else (chain_file(layout), key_file(layout))
     return f"""\
-    ssl_certificate {chain_file(layout)};
-    ssl_certificate_key {key_file(layout)};
+    ssl_certificate {chain};
+    ssl_certificate_key {key};
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;
     ssl_prefer_server_ciphers off;
@@ -169,4 +209,4 @@ def key_file(layout: Layout) -> str:
 
 def authority_file(layout: Layout) -> str:
     """Return the file of the authority's certificate, which nginx hands out."""
-    return f"{layout.public}/{layout.contract}.crt"
+    return acme.root_file(layout)

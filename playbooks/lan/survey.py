@@ -54,7 +54,7 @@ def survey(host: Host, layout: Layout, want: Want, setup: Setup, salt: str) -> S
     known = slots(layout, want, release, artifact, place)
     manifest = made.manifest_of(want, release, artifact, known)
     staged = made.staged(made.Ground(layout, place, setup, salt), want, manifest, known, lock)
-    site = Site(want.slots["url"], setup.certificate)
+    site = Site(want.slots["url"], setup.secured)
     taking_over = made.serving(layout, manifest, place, site, closed=memory.closed)
     serving = (*taking_over, *made.drained(layout, manifest, place))
     crossings.check(want.contract, release, memory.crossing, None)

@@ -18,7 +18,7 @@ TASKS = 256
 BACKING_OFF = 254
 """The first systemd that can wait longer before each start of what fails again and again."""
 _PAUSE, _LONGEST = 2, 60  # seconds before a process that ended is started again
-_SANDBOX = """\
+SANDBOX = """\
 UMask=0077
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -45,6 +45,7 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM"""
+"""What every unit is denied."""
 
 
 def process_unit(layout: Layout, manifest: Manifest, process: Runs, systemd: int) -> str:
@@ -93,7 +94,7 @@ def _service(what: str, runs: str, limits: str, wanted_by: str | None) -> str:
     install = "" if wanted_by is None else f"\n[Install]\nWantedBy={wanted_by}\n"
     return (
         f"[Unit]\nDescription={_plain(what)}\nAfter=network.target postgresql.service\n"
-        f"StartLimitIntervalSec=0\n\n[Service]\n{runs}\n{limits}\n{_SANDBOX}\n{install}"
+        f"StartLimitIntervalSec=0\n\n[Service]\n{runs}\n{limits}\n{SANDBOX}\n{install}"
     )
 
 
@@ -101,7 +102,7 @@ def _program(run: Filled) -> str:
     environment = {"PATH": PATH, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **run.env}
     return "\n".join(
         (
-            f"ExecStart={_words(run.argv)}",
+            f"ExecStart={words(run.argv)}",
             f"WorkingDirectory={_path(run.cwd)}",
             *(f"Environment={_word(f'{name}={value}')}" for name, value in environment.items()),
         )
@@ -128,8 +129,9 @@ def _pause(systemd: int) -> str:
     return f"RestartSec={_PAUSE}\nRestartSteps=6\nRestartMaxDelaySec={_LONGEST}"
 
 
-def _words(words: Iterable[str]) -> str:
-    return " ".join(_word(word, dollar="$$") for word in words)
+def words(argv: Iterable[str]) -> str:
+    """Return a command as a unit's line reads it."""
+    return " ".join(_word(word, dollar="$$") for word in argv)
 
 
 def _word(word: str, dollar: str = "$") -> str:

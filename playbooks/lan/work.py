@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 
 from crm.driver import Progress
 from crm.errors import GateFailed, HostError
@@ -16,8 +17,9 @@ from playbooks.kept import artifacts_of
 from playbooks.kind import Resource
 from playbooks.kinds.firewall import FirewallKind
 from playbooks.kinds.unit import UnitKind
-from playbooks.lan import remove, templates
+from playbooks.lan import remove, sites, templates
 from playbooks.lan import resources as made
+from playbooks.lan.acme import Present, present, read_site, refused
 from playbooks.lan.facts import Place
 from playbooks.lan.firewall import together
 from playbooks.lan.layout import Layout
@@ -36,6 +38,7 @@ from playbooks.shell import Sh, lines, sh
 from playbooks.terminal import safe
 
 _DATABASE = frozenset({"role", "pgdatabase"})
+_LATER = _DATABASE | {"certificate"}
 
 
 class LanWork(HostWork[Layout, Place, Survey]):
@@ -64,11 +67,12 @@ class LanWork(HostWork[Layout, Place, Survey]):
     def fetch(self, want: Want) -> None:
         """Bring everything but the database to the server, beside what serves."""
         seen = self._known(want)
-        ground = [one for one in seen.staged.resources if one.kind.name not in _DATABASE]
+        ground = [one for one in seen.staged.resources if one.kind.name not in _LATER]
         journal = {change.resource for change in changes(ground, seen.seen)} & {f"file:{JOURNAL}"}
         self._converge(ground)
         if journal:
             self._run("limit the journal", sh("systemctl restart systemd-journald"))
+        self._certify(want, [one for one in seen.staged.resources if one.kind.name == "certificate"])
 
     def ground(self, want: Want) -> None:
         """Bring the database: as it is, empty, or as the template of an initialised one."""
@@ -81,6 +85,35 @@ class LanWork(HostWork[Layout, Place, Survey]):
         if seen.records.template or seen.due.reset is not None:
             name, port = seen.template[0], port_of(self.place())
             self._run("begin from the template", templates.begin(self.layout, name, port), timeout=1800.0)
+
+    def _certify(self, want: Want, certificates: Sequence[Resource]) -> None:
+        """Let the server get the certificate that is due, beside what serves; raises HostError with what to do.
+
+        Where the site that serves does not answer the authority, one at port 80 does so meanwhile.
+        """
+        asked, host = self._setup.acme, self.session.host
+        if asked is None or not changes(certificates, observe(host, certificates).seen):
+            return
+        site = read_site(host.ask(present(self.layout, asked)).decode("utf-8", "replace"))
+        text = None if site.answers else self._interim(want, site)
+        if text is not None:
+            self._converge([made.interim(self.layout, text)])
+        try:
+            self._converge(certificates)
+        except HostError as failure:
+            raise refused(asked, failure) from failure
+        finally:
+            if text is not None:
+                with contextlib.suppress(HostError):  # what failed is what is told; the switch removes it, too
+                    self._converge([made.interim(self.layout, None)])
+
+    def _interim(self, want: Want, site: Present) -> str:
+        """Return the site at port 80 that answers the authority, and everybody else as the one that serves does."""
+        url, place = want.slots["url"], self.place()
+        if site.secured:
+            return sites.sent_on(self.layout, url)
+        serving = None if site.closed else place.find(place.serving)
+        return sites.interim(self.layout, url, None if serving is None else serving.manifest.listen)
 
     def mover(self) -> LanMover:
         """Return what moves the customer's data."""
@@ -208,4 +241,4 @@ class LanWork(HostWork[Layout, Place, Survey]):
         return remove.forget(self.layout, release_id, port_of(place))
 
     def _site(self, want: Want) -> Site:
-        return Site(want.slots["url"], self._setup.certificate)
+        return Site(want.slots["url"], self._setup.secured)

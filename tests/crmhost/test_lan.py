@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from contract.authority import LETS_ENCRYPT
 from contract.moment import instant
 from crm.catalogue import find
-from crm.errors import Refused
+from crm.errors import CrmhostError, Refused
 from crmhost.fleet import Fleet
-from crmhost.lan import setup_of
+from crmhost.lan import door_of, setup_of
 from crmhost.lancertificate import AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY, authority, issue
 from crmhost.order import read_order
 from crmhost.target import Wish
+from playbooks.lan.acme import Acme
 from playbooks.lan.firewall import Asked
+from playbooks.lan.server import Setup
 from tests.crmhost.conftest import Crmhost
 
 NOW = datetime.now(UTC)
@@ -88,6 +92,30 @@ def test_a_certificate_of_the_customer_s_own_comes_from_the_fleet_s_secrets(flee
     assert setup.certificate is not None
     assert (setup.certificate.chain, setup.certificate.authority, setup.key) == (pair.certificate, None, pair.key)
     assert pair.key not in repr(setup)
+
+
+def test_an_acme_authority_is_asked_as_the_contract_says(fleet: Fleet) -> None:
+    setup = setup_of(wish(fleet, {"user: deploy": "user: deploy\n  tls: acme"}), NOW)
+    assert setup == Setup(Asked(22, (80, 443)), acme=Acme(LETS_ENCRYPT, HOST))
+    contact = (
+        "name: ACME Co.\n  contacts: [{role: billing, email: a@b.example}, {role: operations, email: it@acme.lan}]"
+    )
+    text = re.sub("name: .*", contact, fleet.contract_file("acme").read_text(), count=1)
+    fleet.contract_file("acme").write_text(text)
+    chosen = "tls: acme\n  acme: {directory: https://ca.acme.lan/dir, root: authorities/acme.pem}"
+    asked = wish(fleet, {"tls: acme": chosen, f"https://{HOST}/": f"https://{HOST}:8443/"})
+    with pytest.raises(CrmhostError, match=r"authorities/acme\.pem: cannot be read"):
+        setup_of(asked, NOW)
+    root = fleet.folder / "authorities" / "acme.pem"
+    root.parent.mkdir()
+    root.write_text("none")
+    with pytest.raises(Refused, match=r"target\.acme\.root: authorities/acme\.pem holds no certificate as PEM"):
+        setup_of(asked, NOW)
+    authorities = authority(HOST, NOW).certificate + authority(HOST, NOW).certificate
+    root.write_text(f"comment\n{authorities}")
+    setup = setup_of(asked, NOW)
+    assert setup == Setup(Asked(22, (80, 8443)), acme=Acme("https://ca.acme.lan/dir", HOST, "it@acme.lan", authorities))
+    assert door_of(fleet, fleet.contract("acme")).authority == authorities
 
 
 def test_a_firewall_and_a_url_without_tls_are_what_the_contract_says(fleet: Fleet) -> None:

@@ -43,10 +43,14 @@ HOMES = ("/root", "/home/deploy", "/home/asks", "/home/plain")
 
 @dataclass(frozen=True, slots=True)
 class LanImages:
-    """The ids of the images. stocked: with PostgreSQL, Redis and nginx installed, as a deploy leaves them."""
+    """The ids of the images. stocked: with PostgreSQL, Redis and nginx installed, as a deploy leaves them.
+
+    acme: with certbot too, and with Debian's ACME authority for tests.
+    """
 
     bare: str
     stocked: str
+    acme: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,8 @@ def bring(engine: RealEngine) -> LanImages:
     """Return the images, after building those that the engine lacks or that were made from something else."""
     with exclusively("test-images"), closing(engine.client()) as client:
         bare = built(client, "lan", "crmhost-test/lan:bookworm", debian(client))
-        return LanImages(bare, built(client, "lan-stocked", "crmhost-test/lan:stocked", bare))
+        stocked = built(client, "lan-stocked", "crmhost-test/lan:stocked", bare)
+        return LanImages(bare, stocked, built(client, "lan-acme", "crmhost-test/lan:acme", stocked))
 
 
 @contextmanager

@@ -35,7 +35,11 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture
 def lan(lan_hosts: LanHosts, packages: bytes) -> LanHost:
     """Return a server with PostgreSQL and nginx installed, and the application's environments."""
-    host = lan_hosts()
+    return prepared(lan_hosts(), packages)
+
+
+def prepared(host: LanHost, packages: bytes) -> LanHost:
+    """Put the application's environments on a server."""
     host.container.put_archive("/srv", packages)
     host.run(f"mkdir -p {ARTIFACTS} && python3 -m venv --without-pip /srv/venv && chmod -R a+rX /srv")
     host.run("cp -r /srv/packages/. /srv/venv/lib/python3*/site-packages && rm -r /srv/packages")

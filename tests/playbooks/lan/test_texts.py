@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.errors import Refused
+from crm.errors import HostError, Refused
 from crm.plan import Release
 from crm.slots import Filled
-from playbooks.lan import units
+from playbooks.lan import acme, units
+from playbooks.lan.acme import Acme, refused
 from playbooks.lan.layout import USER_BYTES, Layout
-from playbooks.lan.sites import Address, Certificate, site
+from playbooks.lan.sites import Address, Certificate, interim, sent_on, site
 from playbooks.lan.slots import PORTS, free_port
 from playbooks.manifest import Manifest, Runs, Timed
 
@@ -24,6 +26,7 @@ WEB = Runs("web", Filled(("/opt/python", "-m", "notes", 'a b%c$d"e\\f'), {"LANG"
 JOB = Timed("mail", Filled(("/opt/python", "mail.py"), {}, "/srv/acme"), 5, 64)
 MANIFEST = Manifest(RELEASE, "ab", "127.0.0.1:20001", (WEB,), WEB, (JOB,))
 OURS = Certificate("chain", "authority")
+ASKED = Acme("https://ca.acme.lan/dir", "crm.acme.lan", "it@acme.lan", "root")
 
 
 def texts() -> dict[str, str]:
@@ -38,6 +41,15 @@ def texts() -> dict[str, str]:
         "https-own.conf": site(ACME, url, MANIFEST.listen, Certificate("chain")),
         "https-8443.conf": site(ACME, f"{url}:8443", MANIFEST.listen, OURS),
         "closed.conf": site(ACME, url, MANIFEST.listen, OURS, closed=True),
+        "https-acme.conf": site(ACME, url, MANIFEST.listen, ASKED),
+        "https-acme-8443.conf": site(ACME, f"{url}:8443", MANIFEST.listen, replace(ASKED, root=None)),
+        "interim-first.conf": interim(ACME, url, None),
+        "interim-secured.conf": sent_on(ACME, url),
+        "interim-plain.conf": interim(ACME, url, MANIFEST.listen),
+        "tls.service": acme.service(ACME, ASKED),
+        "tls-public.service": acme.service(ACME, Acme("https://acme.example/directory", "crm.acme.lan")),
+        "tls.timer": acme.timer(ACME),
+        "renew.sh": f"{acme.script(ACME, ASKED).text}\n",
         "http.conf": site(ACME, "http://crm.acme.lan", MANIFEST.listen, None),
     }
 
@@ -54,6 +66,29 @@ def test_every_file_is_a_text() -> None:
 def test_another_certificate_lets_nginx_read_its_files_again() -> None:
     renewed = site(ACME, "https://crm.acme.lan", MANIFEST.listen, Certificate("renewed", "authority"))
     assert renewed != texts()["https.conf"]
+
+
+@pytest.mark.parametrize(
+    ("printed", "what", "remedy"),
+    [
+        ("  Type:   dns\n  Detail: NXDOMAIN\n", ": dns: NXDOMAIN", "Let the customer's DNS send crm.acme.lan to"),
+        ("Type: connection\nDetail: refused", ": connection: refused", "Let the authority reach port 80 of crm"),
+        ("Type: unauthorized\nDetail: 404", ": unauthorized: 404", "Something else answers for crm.acme.lan"),
+        (
+            "x urn:ietf:params:acme:error:rateLimited :: There were too many requests :: wait\n",
+            ": rateLimited: There were too many requests :: wait",
+            "Wait as long as it says",
+        ),
+        ("SSLError(CERTIFICATE_VERIFY_FAILED)", "SSLError", "Name the certificate that the authority is believed by"),
+        ("NameResolutionError: ca.acme.lan", "NameResolutionError", "Let the server reach the authority"),
+        ("Killed", "Killed", "Mend what it complains of."),
+    ],
+)
+def test_a_certificate_that_is_not_issued_says_why_and_what_to_do(printed: str, what: str, remedy: str) -> None:
+    error = refused(ASKED, HostError(f"host: certificate:x failed with exit code 1: {printed}", ""))
+    assert error.what.startswith("crm.acme.lan: no certificate was issued by https://ca.acme.lan/dir: ")
+    assert what in error.what
+    assert error.remedy.startswith(remedy)
 
 
 def test_a_url_with_a_path_is_refused() -> None:
