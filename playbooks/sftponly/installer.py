@@ -120,6 +120,15 @@ class Installer:
         }
         return self._run(lambda: self._site.send(f"/{planted.name}", stdin, headers, timeout))
 
+    def remove(self, path: str, confirm: Callable[[], None]) -> None:
+        """Remove a folder below the contract's own: by PHP, which is a thousand times faster than SFTP.
+
+        What PHP leaves is this page, wherever it was put into that folder. confirm: called after each slice.
+        """
+        for _ in self.slices("remove", path=path):
+            confirm()
+        self._files.drop_folder(self._layout.below(path))
+
     def leave(self) -> None:
         """Let it delete itself, and make sure over SFTP."""
         planted, self._planted = self._planted, None

@@ -94,11 +94,11 @@ def check_name(path: str) -> str:
         not path.isascii()
         or not path.isprintable()
         or len(path) > LONGEST
-        or any(name in ("", ".", "..") or name.startswith("-") or _FORBIDDEN & set(name) for name in names)
+        or any(name in ("", ".", "..") or _FORBIDDEN & set(name) for name in names)
     ):
         raise Refused(
             f"the archive has a file called {safe_line(ascii(path), 120)}, a name that is not unpacked on a host",
-            "Nothing was sent. Names are plain: no .., no quotes or control characters, no hyphen at their beginning.",
+            "Nothing was sent. Names are plain: no .., no quotes or control characters.",
         )
     return path
 

@@ -99,7 +99,7 @@ function member($path)
         throw new No('a name in the archive is not allowed');
     }
     foreach (explode('/', $path) as $name) {
-        if ($name === '' || $name === '.' || $name === '..' || $name[0] === '-' || strpbrk($name, "\\\"'`:*?<>|")) {
+        if ($name === '' || $name === '.' || $name === '..' || strpbrk($name, "\\\"'`:*?<>|")) {
             throw new No('a name in the archive is not allowed');
         }
     }
@@ -121,6 +121,7 @@ class Slice
 {
     public $until;
     public $removed = 0;
+    public $stays = false;
     public function __construct()
     {
         $limit = (int) ini_get('max_execution_time');
@@ -454,7 +455,8 @@ function mend($given)
     return ['kept' => $kept, 'done' => true];
 }
 
-// Removes a folder of ours, in slices; never through a link.
+// Removes a folder of ours, in slices; never through a link. This page stays wherever it lies, and so do the folders on
+// the way to it: a process of PHP may believe until the end that the document root is there.
 function remove($given)
 {
     $slice = new Slice();
@@ -465,26 +467,37 @@ function remove($given)
 function gone($path, $slice)
 {
     if (is_link($path) || is_file($path)) {
-        unlink($path);
-        $slice->removed++;
+        if (basename($path) === basename(__FILE__)) {
+            $slice->stays = true;
+        } else {
+            unlink($path);
+            $slice->removed++;
+        }
         return true;
     }
     if (!is_dir($path)) {
         return true;
     }
     @chmod($path, 0755);
+    $stays = false;
     foreach (scandir($path) as $name) {
         if ($name !== '.' && $name !== '..') {
+            $slice->stays = false;
             if (!gone($path . '/' . $name, $slice)) {
                 return false;
             }
+            $stays = $stays || $slice->stays;
         }
         if ($slice->removed > 0 && $slice->over()) {
             return false;
         }
     }
-    $slice->removed++;
-    return rmdir($path);
+    $slice->stays = $stays;
+    if (!$stays) {
+        $slice->removed++;
+        rmdir($path);
+    }
+    return true;
 }
 
 // ---- the customer's database, with the password that came with the question

@@ -25,8 +25,6 @@ HOSTILE = (
     "a//b",
     "./a",
     "a/.",
-    "-rf",
-    "a/-rf",
     "it's",
     'a"b',
     "a`id`",
@@ -65,7 +63,9 @@ def test_hostile_names(name: str) -> None:
         check_name(name)
 
 
-@pytest.mark.parametrize("name", [".htaccess", "a b/c (1)+.php", "x/.well-known/~y", "a,b@c=d;e[1]{2}%20&$!#^_"])
+@pytest.mark.parametrize(
+    "name", [".htaccess", "a b/c (1)+.php", "x/.well-known/~y", "-rf", "js/-owl.min.js", "a,b@c=d;e[1]{2}%20&$!#^_"]
+)
 def test_names_that_archives_have(name: str) -> None:
     assert check_name(name) == name
 
