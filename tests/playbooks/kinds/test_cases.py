@@ -34,6 +34,7 @@ from playbooks.kinds.service import ServiceKind, ServiceWanted
 from playbooks.kinds.site import SiteKind, SiteWanted
 from playbooks.kinds.tree import TreeKind, TreeWanted
 from playbooks.kinds.unit import UnitKind, UnitWanted
+from playbooks.kinds.upstream import UpstreamKind, UpstreamWanted
 from playbooks.kinds.venv import VenvKind, VenvWanted
 from playbooks.shell import Sh
 
@@ -106,6 +107,7 @@ KINDS: Mapping[str, tuple[Kind[Any, Any], Callable[[Mapping[str, Any]], Any]]] =
     "site": (SiteKind(), lambda w: SiteWanted(**w)),
     "tree": (TreeKind(), lambda w: TreeWanted(**lists_as_tuples(w))),
     "unit": (UnitKind(), lambda w: UnitWanted(**w)),
+    "upstream": (UpstreamKind(), lambda w: UpstreamWanted(**w)),
     "venv": (VenvKind(), venv_wanted),
 }
 

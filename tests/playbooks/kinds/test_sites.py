@@ -8,6 +8,7 @@ from crm.errors import HostError
 from playbooks.kind import Resource
 from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.site import SiteKind, SiteWanted
+from playbooks.kinds.upstream import UpstreamKind, UpstreamWanted
 from playbooks.session import Session
 from tests.playbooks.kinds.conftest import converge, planned
 from tests.support.lanhost import LanHost
@@ -66,6 +67,50 @@ pathlib.Path("/run/passed").touch()
     assert server.run("ls /run/passed", check=False).strip() == "/run/passed"
     assert int(server.run("cat /run/asked")) > 20
     converge(held, Resource(SiteKind(), "acme", None))
+
+
+def test_requests_over_a_connection_that_is_kept_go_where_the_link_leads(held: Session, server: LanHost) -> None:
+    """nginx is not reloaded, so it ends no connection."""
+    folder = Resource(FolderKind("folder", "root"), "/var/lib/crmhost/upstreams", FolderWanted(0o755))
+    ports = "".join(f"server {{ listen 127.0.0.1:{port}; return 200 {port}; }}\n" for port in (8125, 8126))
+    content = f"""\
+{ports}server {{
+    listen 127.0.0.1:8123;
+    root /var/lib/crmhost/upstreams/acme/now;
+    location / {{
+        if ($realpath_root ~ "/closed$") {{ return 503; }}
+        set $port "";
+        if ($realpath_root ~ "/([0-9]+)$") {{ set $port $1; }}
+        proxy_pass http://127.0.0.1:$port;
+    }}
+}}
+"""
+    leads = [Resource(UpstreamKind(), "acme", UpstreamWanted(port)) for port in (8125, 8126, None, 8125)]
+    converge(held, folder, leads[0], Resource(SiteKind(), "acme", SiteWanted(content)))
+    watch = """\
+import http.client, pathlib
+line, seen = http.client.HTTPConnection("127.0.0.1", 8123), []
+while not pathlib.Path("/run/done").exists():
+    line.request("GET", "/")
+    answer = line.getresponse()
+    body = answer.read().decode()
+    what = body if answer.status == 200 else str(answer.status)
+    if [what] != seen[-1:]:
+        seen.append(what)
+        pathlib.Path("/run/seen").write_text(" ".join(seen))
+"""
+    server.run(f"cat >/run/kept.py <<'end'\n{watch}end\nsystemd-run -q --unit=kept python3 /run/kept.py")
+    for number, (lead, answers) in enumerate(zip(leads, ("8125", "8126", "503", "8125"), strict=True)):
+        converge(held, lead)
+        until(lambda: server.run("cat /run/seen", check=False).split()[number:] == [answers], f"{answers} answers")  # noqa: B023 -- within its turn
+    server.run("touch /run/done")
+    until(lambda: server.run("systemctl is-active kept", check=False).strip() == "inactive", "it ends well")
+    server.run("chmod 700 /var/lib/crmhost/upstreams/acme")
+    assert planned(held, leads[0]) == ["update nginx cannot follow it"]
+    converge(held, leads[0])
+    assert server.run("ls /var/lib/crmhost/upstreams/acme").split() == ["8125", "now"]
+    converge(held, Resource(SiteKind(), "acme", None), Resource(UpstreamKind(), "acme", None))
+    assert server.run("ls /var/lib/crmhost/upstreams") == ""
 
 
 def test_what_nginx_refuses_leaves_the_old_one(held: Session, server: LanHost) -> None:
