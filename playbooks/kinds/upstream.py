@@ -21,7 +21,7 @@ FOLDER = "/var/lib/crmhost/upstreams"
 """Its owner is root, and all may enter: nginx's workers look into it."""
 CLOSED = "closed"
 """Where the link leads while nobody is let in."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +95,21 @@ done""",
         place = f"{FOLDER}/{_checked(key)}"
         if want is None:
             return Act(sh("rm -rf -- {place}", place=place), guard=sh("[ ! -e {place} ]", place=place))
-        return Act(sh(_SWITCH, place=place, target=want.place))
+        return Act(sh(_SWITCH, folder=FOLDER, place=place, target=want.place))
 
 
 def _checked(key: str) -> str:
     if not _NAME.fullmatch(key):
-        raise ValueError(f"upstream:{safe_line(key)}: a name has 1 to 100 small letters, digits and -, and no - first")
+        raise ValueError(
+            f"upstream:{safe_line(key)}: a name has 1 to 100 small letters, digits, _ and -, a letter or digit first"
+        )
     return key
 
 
 _SWITCH = """\
 d={place}; t={target}; b=
 [ ! -L "$d/now" ] || b=$(readlink -n -- "$d/now")
-install -d -m 755 -o root -g root -- "$d" "$d/$t"
+install -d -m 755 -o root -g root -- {folder} "$d" "$d/$t"
 for o in "$d"/[0-9a-z]*; do
   case ${{o##*/}} in now|"$t"|"$b") ;; *) rm -rf -- "$o" ;; esac
 done

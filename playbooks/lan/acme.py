@@ -202,12 +202,11 @@ rmdir {state_above} {link_above} {run_above} 2>/dev/null || true""",
 class Present:
     """What the contract's site on the server is now. answers: it lets the authority ask for this very name.
 
-    secured: it speaks TLS; closed: customers see the maintenance page.
+    secured: it speaks TLS.
     """
 
     answers: bool
     secured: bool
-    closed: bool
 
 
 def present(layout: Layout, acme: Acme) -> Sh:
@@ -216,19 +215,17 @@ def present(layout: Layout, acme: Acme) -> Sh:
         """\
 f={file}
 if grep -qsF {location} "$f" && grep -qsF {name} "$f"; then echo answers; fi
-if grep -qs '^ *ssl_certificate ' "$f"; then echo secured; fi
-if [ -e {closed} ]; then echo closed; fi""",
+if grep -qs '^ *ssl_certificate ' "$f"; then echo secured; fi""",
         file=f"/etc/nginx/conf.d/crmhost-{layout.contract}.conf",
         location=f"root {challenge_root(layout)};",
         name=f"server_name {acme.host};",
-        closed=layout.closed,
     )
 
 
 def read_site(text: str) -> Present:
     """Return what `present` said."""
     words = text.split()
-    return Present("answers" in words, "secured" in words, "closed" in words)
+    return Present("answers" in words, "secured" in words)
 
 
 def refused(acme: Acme, failure: HostError) -> HostError:

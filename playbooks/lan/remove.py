@@ -7,25 +7,32 @@ from collections.abc import Sequence
 from crm.sql import script
 from playbooks.kinds.parcel import SUMS
 from playbooks.kinds.unit import RECORDS
+from playbooks.kinds.upstream import FOLDER as UPSTREAMS
 from playbooks.lan import acme
 from playbooks.lan.asuser import psql
 from playbooks.lan.layout import BASE, PARCELS, Layout
 from playbooks.leaving import left_but_data
 from playbooks.shell import Sh, lines, sh
 
-_DRAIN = 60  # seconds that requests which nginx passed on before the switch have to end
+_DRAIN = 60  # seconds that requests which nginx passed on before the switch have to end, at the most
 
 
-def drain() -> Sh:
-    """Return the script that waits until no process of nginx is left that serves by an older configuration."""
+def drain(ports: Sequence[int]) -> Sh:
+    """Return the script that waits until no request is under way to any of these loopback ports.
+
+    It begins with a moment's wait: for nginx to connect where it saw the link lead before it was switched.
+    """
+    theirs = "|".join(f"{port:04X}" for port in ports)
     return sh(
         """\
 n=0
 while [ "$n" -lt {tries} ]; do
-  if ! grep -qs 'worker process is shutting dow[n]' /proc/[0-9]*/cmdline; then break; fi
-  n=$((n + 1)); sleep 0.2
+  sleep 0.2
+  if ! grep -Eqs {established} /proc/net/tcp; then break; fi
+  n=$((n + 1))
 done""",
         tries=_DRAIN * 5,
+        established=f"^ *[0-9]+: [0-9A-F]{{8}}:({theirs}) [0-9A-F]{{8}}:[0-9A-F]{{4}} 01 ",
     )
 
 
@@ -90,12 +97,13 @@ def drop_folders(layout: Layout, *, keep_data: bool) -> Sh:
 rmdir {customers} 2>/dev/null || true
 if [ ! -d {customers} ]; then
   rm -rf {artifacts} {templates}
-  rmdir {public} {base} 2>/dev/null || true
+  rmdir {public} {upstreams} {base} 2>/dev/null || true
 fi""",
             customers=layout.customers,
             artifacts=layout.artifacts,
             templates=layout.templates,
             public=layout.public,
+            upstreams=UPSTREAMS,
             base=BASE,
         ),
     )
@@ -128,7 +136,7 @@ if [ -e {root} ]; then find {root} | head -n 20; fi""",
     return lines(
         sh(
             """\
-for f in {systemd}/{units} {systemd}/*/{units} {site} {challenge} {engine} {runs} {parcel}; do
+for f in {systemd}/{units} {systemd}/*/{units} {site} {challenge} {upstream} {engine} {runs} {parcel}; do
   if [ -e "$f" ] || [ -L "$f" ]; then printf '%s\\n' "$f"; fi
 done
 systemctl list-units --all --plain --no-legend -- {pattern} | cut -d' ' -f1
@@ -138,6 +146,7 @@ ps -o pid=,args= -u {user} 2>/dev/null | sed 's/^ */process /' | head -n 20""",
             pattern=layout.units,
             site=f"/etc/nginx/conf.d/crmhost-{layout.contract}.conf",
             challenge=f"/etc/nginx/conf.d/crmhost-{layout.contract}.challenge.conf",
+            upstream=f"{UPSTREAMS}/{layout.contract}",
             engine=layout.engine,
             runs=layout.runs,
             parcel=layout.parcel,

@@ -18,6 +18,8 @@ from playbooks.kinds.pgdatabase import PgDatabaseKind, PgDatabaseWanted
 from playbooks.kinds.role import RoleKind, RoleWanted
 from playbooks.kinds.site import SiteKind, SiteWanted
 from playbooks.kinds.unit import UnitKind, UnitWanted
+from playbooks.kinds.upstream import FOLDER as UPSTREAMS
+from playbooks.kinds.upstream import UpstreamKind, UpstreamWanted
 from playbooks.kinds.venv import VenvKind, VenvWanted
 from playbooks.lan import acme, firewall, sites, units
 from playbooks.lan.acme import Acme
@@ -118,18 +120,20 @@ def serving(
 ) -> tuple[Resource, ...]:
     """Return what serving means, in the order of a switch that no request notices.
 
-    The web process; the site, which nginx reads without dropping a request; then everything else of other releases
-    goes, and what this one has besides comes. The web process of the other release is left to finish (`drained`).
+    The web process; where nginx passes requests on to, and the site, whose text stays the same; then everything else of
+    other releases goes, and what this one has besides comes. The web process of the other release is left to finish
+    (`drained`).
     """
     kept = [one.manifest for one in place.kept if one.id != manifest.release.id]
     first = web(layout, manifest, place, boot=True)
     before = front(layout, manifest, site, closed=closed, needs=(first.id,))
+    led = tuple(resource.id for resource in before)
     gone = tuple(
-        Resource(UnitKind(), name, None, (before.id,))
+        Resource(UnitKind(), name, None, led)
         for name in _names(layout, kept)
         if name not in {layout.unit(one.release, "web") for one in kept}
     )
-    after = (before.id, *(resource.id for resource in gone))
+    after = (*led, *(resource.id for resource in gone))
     rest = tuple(
         Resource(UnitKind(), name, wanted, after)
         for name, wanted in _units(layout, manifest, place.server.systemd).items()
@@ -139,9 +143,9 @@ def serving(
         LinkKind(account="root"),
         layout.current,
         LinkWanted(f"releases/{manifest.release.id}"),
-        (before.id, *(resource.id for resource in rest)),
+        (*led, *(resource.id for resource in rest)),
     )
-    return (first, before, *gone, *rest, link, *_renewing(layout, site, (before.id,)))
+    return (first, *before, *gone, *rest, link, *_renewing(layout, site, led))
 
 
 def _renewing(layout: Layout, site: Site, needs: tuple[str, ...]) -> tuple[Resource, ...]:
@@ -156,10 +160,22 @@ def interim(layout: Layout, text: str | None, needs: tuple[str, ...] = ()) -> Re
     return Resource(SiteKind(), f"{layout.contract}.challenge", wanted, (*needs, "service:nginx"))
 
 
-def front(layout: Layout, manifest: Manifest, site: Site, *, closed: bool, needs: tuple[str, ...] = ()) -> Resource:
-    """Return the site of a release, or the maintenance page in its place."""
-    text = sites.site(layout, site.url, manifest.listen, site.certificate, closed=closed)
-    return Resource(SiteKind(), layout.contract, SiteWanted(text, layout.aside), (*needs, "service:nginx"))
+def front(
+    layout: Layout, manifest: Manifest, site: Site, *, closed: bool, needs: tuple[str, ...] = ()
+) -> tuple[Resource, ...]:
+    """Return what leads customers to a release, or to the maintenance page in its place."""
+    port = None if closed else port_of(manifest)
+    upstream = Resource(UpstreamKind(), layout.contract, UpstreamWanted(port), (*needs, f"folder:{UPSTREAMS}"))
+    text = sites.site(layout, site.url, site.certificate)
+    return (
+        upstream,
+        Resource(SiteKind(), layout.contract, SiteWanted(text, layout.aside), (upstream.id, "service:nginx")),
+    )
+
+
+def port_of(manifest: Manifest) -> int:
+    """Return the loopback port of a release's web process."""
+    return int(manifest.listen.rpartition(":")[2])
 
 
 def drained(layout: Layout, manifest: Manifest, place: Place) -> tuple[Resource, ...]:
@@ -179,12 +195,9 @@ def nothing(layout: Layout, kept: Iterable[Manifest]) -> tuple[Resource, ...]:
     """Return the resources of a server where nothing of the contract serves."""
     gone = ended(layout, kept)
     site = Resource(SiteKind(), layout.contract, None)
-    return (
-        site,
-        interim(layout, None),
-        *gone,
-        Resource(LinkKind(account="root"), layout.current, None, tuple(one.id for one in gone)),
-    )
+    upstream = Resource(UpstreamKind(), layout.contract, None, (site.id,))
+    link = Resource(LinkKind(account="root"), layout.current, None, tuple(one.id for one in gone))
+    return (site, interim(layout, None), upstream, *gone, link)
 
 
 def account_gone(layout: Layout, *, keep_data: bool) -> tuple[Resource, ...]:

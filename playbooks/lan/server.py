@@ -11,6 +11,7 @@ from playbooks.kinds.firewall import FirewallKind
 from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.package import packages
 from playbooks.kinds.service import ServiceKind, ServiceWanted
+from playbooks.kinds.upstream import FOLDER as UPSTREAMS
 from playbooks.lan import acme, firewall
 from playbooks.lan.acme import Acme
 from playbooks.lan.facts import Place
@@ -67,7 +68,7 @@ def server(layout: Layout, place: Place, setup: Setup, salt: str) -> tuple[Resou
     brought = () if setup.offline is None else (setup.offline.resource(),)
     installed = packages(names, setup.offline.debs if setup.offline else "", tuple(one.id for one in brought))
     clock = () if seen.clock else (Resource(ServiceKind(), CLOCK, ServiceWanted(), (f"package:{CLOCK}",)),)
-    folders = {f"{BASE}/artifacts": 0o755, f"{BASE}/customers": 0o755, f"{BASE}/public": 0o755}
+    folders = dict.fromkeys((f"{BASE}/artifacts", f"{BASE}/customers", f"{BASE}/public", UPSTREAMS), 0o755)
     if brought:
         folders[PARCELS] = 0o755
     return (

@@ -1,4 +1,7 @@
-"""The text of a customer's site in nginx: TLS ends here, and requests go on to the release that serves. Pure."""
+"""The text of a customer's site in nginx: TLS ends here, and requests go on to the release that serves. Pure.
+
+The text is the same for every release: where requests go, nginx sees at each of them (`playbooks.kinds.upstream`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from urllib.parse import urlsplit
 
 from crm.errors import Refused
 from crm.maintenance import RETRY_AFTER, page
+from playbooks.kinds.upstream import CLOSED, FOLDER
 from playbooks.lan import acme
 from playbooks.lan.acme import Acme
 from playbooks.lan.layout import Layout
@@ -68,16 +72,15 @@ Secured: TypeAlias = Certificate | Acme
 """Whose certificate an https site shows: one that a deploy brings, or one that the server gets by itself."""
 
 
-def site(layout: Layout, url: str, listen: str, certificate: Secured | None, *, closed: bool = False) -> str:
-    """Return the site of a customer. listen: `host:port` of the web process; closed: the maintenance page instead."""
+def site(layout: Layout, url: str, certificate: Secured | None) -> str:
+    """Return the site of a customer, whichever release serves, and whether or not customers are let in."""
     address = Address.of(url)
-    inside = _closed() if closed else _open(listen)
     body = f"""\
     if ($host != "{address.host}") {{
         return 421;
     }}
     client_max_body_size {UPLOADS_MB}m;
-{inside}"""
+{_passed_on(layout)}"""
     parts = [f"# crmhost writes this file: what is changed here by hand is lost.\n# contract: {layout.contract}\n"]
     if address.secure and certificate is not None:
         parts.append(f"# certificate: {certificate.digest}\n")
@@ -88,14 +91,14 @@ def site(layout: Layout, url: str, listen: str, certificate: Secured | None, *, 
     return "".join(parts)
 
 
-def interim(layout: Layout, url: str, listen: str | None) -> str:
+def interim(layout: Layout, url: str, *, serves: bool) -> str:
     """Return the site at port 80 while the first certificate is asked for, beside whatever serves the name.
 
-    listen: the web process that serves over plain HTTP now; None: who comes is told to come back, or is sent on by
+    serves: a release is served over plain HTTP now; otherwise who comes is told to come back, or is sent on by
     `sent_on`.
     """
-    address = Address.of(url)
-    return _server(80, address.host, _challenge(layout) + (_closed() if listen is None else _open(listen)))
+    nobody = f"    location / {{\n{_answer(RETRY_AFTER)}    }}\n"
+    return _server(80, Address.of(url).host, _challenge(layout) + (_passed_on(layout) if serves else nobody))
 
 
 def sent_on(layout: Layout, url: str) -> str:
@@ -162,10 +165,19 @@ def _tls(layout: Layout, certificate: Secured) -> str:
 """
 
 
-def _open(listen: str) -> str:
+def _passed_on(layout: Layout) -> str:
+    """Return where requests go: to the port that the contract's link leads to at that moment, or to nobody."""
     return f"""\
+    root {FOLDER}/{layout.contract}/now;
     location / {{
-        proxy_pass http://{listen};
+        if ($realpath_root ~ "/{CLOSED}$") {{
+            return 503;
+        }}
+        set $crmhost_port "";
+        if ($realpath_root ~ "/([0-9]+)$") {{
+            set $crmhost_port $1;
+        }}
+        proxy_pass http://127.0.0.1:$crmhost_port;
         proxy_http_version 1.1;
         proxy_set_header Host $http_host;
         proxy_set_header Connection "";
@@ -180,11 +192,10 @@ def _open(listen: str) -> str:
     error_page 502 = @away;
     location @away {{
 {_answer(_AWAY)}    }}
+    error_page 503 = @closed;
+    location @closed {{
+{_answer(RETRY_AFTER)}    }}
 """
-
-
-def _closed() -> str:
-    return f"    location / {{\n{_answer(RETRY_AFTER)}    }}\n"
 
 
 def _answer(seconds: int) -> str:

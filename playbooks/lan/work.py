@@ -112,8 +112,7 @@ class LanWork(HostWork[Layout, Place, Survey]):
         url, place = want.slots["url"], self.place()
         if site.secured:
             return sites.sent_on(self.layout, url)
-        serving = None if site.closed else place.find(place.serving)
-        return sites.interim(self.layout, url, None if serving is None else serving.manifest.listen)
+        return sites.interim(self.layout, url, serves=place.find(place.serving) is not None)
 
     def mover(self) -> LanMover:
         """Return what moves the customer's data."""
@@ -157,7 +156,7 @@ class LanWork(HostWork[Layout, Place, Survey]):
         if shown is None:
             return
         self._run("remember that it is closed", sh(": >{closed}", closed=self.layout.closed))
-        self._converge([made.front(self.layout, shown.manifest, self._site(want), closed=True)])
+        self._converge(made.front(self.layout, shown.manifest, self._site(want), closed=True))
 
     def open(self, want: Want) -> None:
         """Let customers in again, where `switch` has not done so."""
@@ -165,7 +164,7 @@ class LanWork(HostWork[Layout, Place, Survey]):
         serving = place.find(place.serving)
         self._run("remember that it is open", sh("rm -f {closed}", closed=self.layout.closed))
         if serving is not None:
-            self._converge([made.front(self.layout, serving.manifest, self._site(want), closed=False)])
+            self._converge(made.front(self.layout, serving.manifest, self._site(want), closed=False))
 
     def halt(self, want: Want, kept: Release | None) -> None:
         """End every process of every release; then a kept release, or what is wanted, is ready for its steps."""
@@ -230,7 +229,8 @@ class LanWork(HostWork[Layout, Place, Survey]):
         """End the web process that served before once its last request has ended."""
         others = made.drained(self.layout, manifest, place)
         if changes(others, observe(self.session.host, others).seen if others else {}):
-            self._run("wait for the last requests", remove.drain())
+            ports = [made.port_of(one.manifest) for one in place.kept if one.id != manifest.release.id]
+            self._run("wait for the last requests", remove.drain(ports))
             self._converge(others)
 
     def _log(self, manifest: Manifest) -> Sh:

@@ -28,6 +28,7 @@ from playbooks.lan.server import Setup
 from playbooks.lan.sites import Certificate
 from tests.support.backups import open_backups
 from tests.support.lanhost import LanHost
+from tests.support.load import Site
 from tests.support.smallapp.recipe import RECIPE
 from tests.support.wants import SECRETS, small_want
 
@@ -159,6 +160,25 @@ class LanCustomer:
         """Ask the customer's database, as PostgreSQL's own administrator."""
         user = self.layout.user
         return self.lan.run(f'cd /; runuser -u postgres -- psql -XAtq -d "{user}" -c "{query}"').strip()
+
+    def site(self) -> Site:
+        """Return what load is put on: pages are read and notes written in one session."""
+        session = self.log_in("admin", SECRETS["admin-password"])
+        assert session is not None
+        return Site(
+            url=f"https://{self.host}",
+            address=(self.lan.address, 443),
+            authority=self.root.certificate,
+            read_path="/ready",
+            write_path="/notes",
+            write_field="text",
+            headers={"Cookie": session},
+        )
+
+    def notes(self) -> list[str]:
+        """Return the notes that are whole: those with their line in the second table, too."""
+        query = "SELECT note.text FROM note JOIN history ON history.note = note.id ORDER BY note.id"
+        return self.ask(query).splitlines()
 
     def fault(self, name: str, text: str = "") -> None:
         """Switch a fault of the application on."""

@@ -168,3 +168,9 @@ def test_a_site_of_an_nginx_that_is_stopped(held: Session, server: LanHost) -> N
 def test_names_that_no_site_can_have(name: str) -> None:
     with pytest.raises(ValueError, match=r"^site:"):
         SiteKind().ask({name: None})
+
+
+@pytest.mark.parametrize("name", ["", "../x", "-x", ".x", "a b", "é", "A", "x" * 101])
+def test_names_that_no_link_can_have(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^upstream:"):
+        UpstreamKind().ask({name: None})

@@ -5,9 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,32 +15,13 @@ from playbooks.lan.driver import run_command
 from playbooks.lan.survey import look
 from tests.support.lanhost import LanHost
 from tests.support.lans import LanCustomer
+from tests.support.load import load
 from tests.support.until import until
 from tests.support.wants import SECRETS
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 EXPOSURE = 3.0
 """The most that `systemd-analyze security` may say of a unit."""
-
-
-@contextmanager
-def under_load(customer: LanCustomer) -> Iterator[list[str]]:
-    """Ask for a page again and again until the block ends; gives the list of what was answered."""
-    got: list[str] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.is_set():
-            got.append(customer.get())
-            stop.wait(0.02)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield got
-    finally:
-        stop.set()
-        thread.join()
 
 
 def resources(customer: LanCustomer, version: str = "1.0") -> list[str]:
@@ -103,12 +82,14 @@ def test_a_contract_is_deployed_used_and_mended(lan: LanHost) -> None:
 def test_no_request_fails_when_a_release_takes_over_and_goes_back(lan: LanHost) -> None:
     acme = LanCustomer(lan)
     first = acme.deploy("1.0").release
-    with under_load(acme) as got:
+    with load(acme.site(), acme.notes) as tally:
         second = acme.deploy("1.1").release
+        assert acme.get().startswith("200 ready 1.1")
         assert acme.rollback(version="1.1").release == first
-    assert len(got) > 20
-    assert {answer for answer in got if not answer.startswith("200 ready")} == set()
-    assert {answer.split()[2] for answer in got} == {"1.0,", "1.1,"}
+    print(tally)  # noqa: T201 -- with `pytest -s`
+    assert tally.failed == tally.lost == []
+    assert tally.maintenance == 0
+    assert tally.acknowledged
     units = lan.run("systemctl list-units --plain --no-legend 'crmhost-acme.*.service' | cut -d' ' -f1").split()
     assert sorted(units) == sorted([acme.unit("web"), acme.unit("worker")])
 
@@ -126,6 +107,18 @@ def test_no_request_fails_when_a_release_takes_over_and_goes_back(lan: LanHost) 
         acme.deploy("1.1", public=nobody)
     assert failure.value.remedy == f"{first} serves again."
     assert acme.deploy("1.1", public=refused).release == second
+
+
+def test_an_upgrade_shows_the_maintenance_page_and_loses_no_acknowledged_write(lan: LanHost) -> None:
+    acme = LanCustomer(lan)
+    acme.deploy("1.1")
+    with load(acme.site(), acme.notes) as tally:
+        acme.deploy("2.0")
+    print(tally)  # noqa: T201 -- with `pytest -s`
+    assert tally.failed == tally.lost == []
+    assert tally.maintenance > 0
+    assert tally.acknowledged
+    assert acme.get().startswith("200 ready 2.0")
 
 
 def test_customers_share_a_server_and_nothing_else(lan: LanHost) -> None:

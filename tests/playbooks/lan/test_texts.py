@@ -37,20 +37,19 @@ def texts() -> dict[str, str]:
         "web-backing-off.service": units.process_unit(ACME, MANIFEST, WEB, 255),
         "job.service": units.job_unit(ACME, MANIFEST, JOB),
         "job.timer": units.timer_unit(ACME, MANIFEST, JOB),
-        "https.conf": site(ACME, url, MANIFEST.listen, OURS),
-        "https-own.conf": site(ACME, url, MANIFEST.listen, Certificate("chain")),
-        "https-8443.conf": site(ACME, f"{url}:8443", MANIFEST.listen, OURS),
-        "closed.conf": site(ACME, url, MANIFEST.listen, OURS, closed=True),
-        "https-acme.conf": site(ACME, url, MANIFEST.listen, ASKED),
-        "https-acme-8443.conf": site(ACME, f"{url}:8443", MANIFEST.listen, replace(ASKED, root=None)),
-        "interim-first.conf": interim(ACME, url, None),
+        "https.conf": site(ACME, url, OURS),
+        "https-own.conf": site(ACME, url, Certificate("chain")),
+        "https-8443.conf": site(ACME, f"{url}:8443", OURS),
+        "https-acme.conf": site(ACME, url, ASKED),
+        "https-acme-8443.conf": site(ACME, f"{url}:8443", replace(ASKED, root=None)),
+        "interim-first.conf": interim(ACME, url, serves=False),
         "interim-secured.conf": sent_on(ACME, url),
-        "interim-plain.conf": interim(ACME, url, MANIFEST.listen),
+        "interim-plain.conf": interim(ACME, url, serves=True),
         "tls.service": acme.service(ACME, ASKED),
         "tls-public.service": acme.service(ACME, Acme("https://acme.example/directory", "crm.acme.lan")),
         "tls.timer": acme.timer(ACME),
         "renew.sh": f"{acme.script(ACME, ASKED).text}\n",
-        "http.conf": site(ACME, "http://crm.acme.lan", MANIFEST.listen, None),
+        "http.conf": site(ACME, "http://crm.acme.lan", None),
     }
 
 
@@ -64,7 +63,7 @@ def test_every_file_is_a_text() -> None:
 
 
 def test_another_certificate_lets_nginx_read_its_files_again() -> None:
-    renewed = site(ACME, "https://crm.acme.lan", MANIFEST.listen, Certificate("renewed", "authority"))
+    renewed = site(ACME, "https://crm.acme.lan", Certificate("renewed", "authority"))
     assert renewed != texts()["https.conf"]
 
 
