@@ -145,6 +145,7 @@ def _seconds(text: str) -> int | None:
 def found(text: str) -> tuple[str, str] | None:
     """Return what an ACME authority complained of, as the client prints it: its sort and its own words. Pure."""
     match = re.search(r"Type:\s*(\S+)\s+Detail:\s*([^\n]+)", text) or _PROBLEM.search(text)
+    match = match or re.search(r"An unexpected error occurred:()\n([^\n]+)", text)
     return None if match is None else (match[1], safe_line(match[2], 400))
 
 

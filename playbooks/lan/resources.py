@@ -192,8 +192,8 @@ def ended(layout: Layout, kept: Iterable[Manifest]) -> tuple[Resource, ...]:
 
 
 def nothing(layout: Layout, kept: Iterable[Manifest]) -> tuple[Resource, ...]:
-    """Return the resources of a server where nothing of the contract serves."""
-    gone = ended(layout, kept)
+    """Return the resources of a server where nothing of the contract serves, nor is its certificate renewed."""
+    gone = (*acme.renewing(layout, None, ()), *ended(layout, kept))
     site = Resource(SiteKind(), layout.contract, None)
     upstream = Resource(UpstreamKind(), layout.contract, None, (site.id,))
     link = Resource(LinkKind(account="root"), layout.current, None, tuple(one.id for one in gone))

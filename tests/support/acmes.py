@@ -45,6 +45,7 @@ class Authority:
     """An authority that is up. trusted: PEM of what it and what it issues are believed by."""
 
     container: Container
+    address: str
     trusted: str
 
     @property
@@ -54,10 +55,18 @@ class Authority:
 
     def knows(self, name: str, address: str) -> None:
         """Let a name lead to an address, as the authority sees it."""
-        hosts = (
-            f"{{ sed '/ {name}$/d' /etc/hosts; echo '{address} {name}'; }} >/srv/hosts && cat /srv/hosts >/etc/hosts"
-        )
-        assert self.container.exec_run(["sh", "-c", hosts])[0] == 0
+        assert self.container.exec_run(["sh", "-c", f"echo '{address} {name}' >>/etc/hosts"])[0] == 0
+
+    @contextmanager
+    def shut_out(self, lan: LanHost) -> Iterator[None]:
+        """Let a server's network refuse the authority at port 80 until the block ends."""
+        rule = f"add rule inet shut in ip saddr {self.address} tcp dport 80 reject with tcp reset"
+        chain = "add chain inet shut in {type filter hook input priority -1;}"
+        lan.run(f"nft 'add table inet shut; {chain}; {rule}'")
+        try:
+            yield
+        finally:
+            lan.run("nft delete table inet shut")
 
 
 @contextmanager
@@ -83,7 +92,7 @@ def beside(lan_hosts: LanHosts, lan: LanHost) -> Iterator[Authority]:
         container.put_archive("/srv", _packed(files))
         container.start()
         lan.run(f"echo '{address} {NAME}' >>/etc/hosts")
-        yield Authority(container, root.certificate + _issuing(address, root.certificate))
+        yield Authority(container, address, root.certificate + _issuing(address, root.certificate))
     finally:
         with suppress(NotFound):
             container.remove(force=True, v=True)

@@ -55,14 +55,18 @@ def test_a_certificate_is_got_renewed_and_refused_while_the_site_serves(lan_host
         assert unit not in lan.run("ls /etc/systemd/system")
         customer.by = authority
         lan.run(f"rm {file}")
-        authority.knows(customer.host, "127.0.0.1")
-        with pytest.raises(HostError, match=r"no certificate was issued by .*: connection: .*refused") as failed:
+        refused = pytest.raises(HostError, match=r"no certificate was issued by .*: connection: .*refused")
+        with authority.shut_out(lan), refused as failed:
             customer.deploy()
         assert failed.value.remedy.startswith("Let the authority reach port 80 of acme.lan")
         customer.by = None
         assert customer.shown() == before
         assert customer.get().startswith("200 ready")
         assert plain(customer, "/crmhost-ca.crt")[0] == 200, "the site at port 80 is the one that it was"
+
+        customer.by = authority
+        customer.deploy()
+        assert customer.shown() not in (before, first)
         customer.destroy()
         left = "find /var /run /etc/systemd/system /etc/nginx -name '*crmhost*' -print"
         assert lan.run(f"{left}; ls /etc/nginx/conf.d; getent passwd | grep crm; true") == ""

@@ -79,7 +79,11 @@ def test_another_certificate_lets_nginx_read_its_files_again() -> None:
             "Wait as long as it says",
         ),
         ("SSLError(CERTIFICATE_VERIFY_FAILED)", "SSLError", "Name the certificate that the authority is believed by"),
-        ("NameResolutionError: ca.acme.lan", "NameResolutionError", "Let the server reach the authority"),
+        (
+            "Starting …\nAn unexpected error occurred:\nrequests.exceptions.ConnectionError: ca.acme.lan\nAsk for help",
+            "/dir: requests.exceptions.ConnectionError: ca.acme.lan",
+            "Let the server reach the authority",
+        ),
         ("Killed", "Killed", "Mend what it complains of."),
     ],
 )
@@ -87,6 +91,7 @@ def test_a_certificate_that_is_not_issued_says_why_and_what_to_do(printed: str, 
     error = refused(ASKED, HostError(f"host: certificate:x failed with exit code 1: {printed}", ""))
     assert error.what.startswith("crm.acme.lan: no certificate was issued by https://ca.acme.lan/dir: ")
     assert what in error.what
+    assert "Starting" not in error.what
     assert error.remedy.startswith(remedy)
 
 
