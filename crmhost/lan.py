@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from crm.errors import Refused
 from crmhost import lanacme
 from crmhost.lancertificate import AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY, Pair, authority, checked, issue, renewed
-from crmhost.reach import Opening
 from crmhost.target import Accept, Target, Wish, backups_of, who
 
 if TYPE_CHECKING:
@@ -41,10 +40,10 @@ def said(target: Lan, contacts: tuple[Contact, ...] = ()) -> str:
 def open_lan(wish: Wish, accept: Accept, bundle: Opened | None = None) -> Iterator[Target]:
     """Give the target, connected as root. bundle: everything is installed from it, and from nothing else."""
     order = wish.order
-    opening = Opening(wish.fleet, order, wish.access, accept, root=True)
+    opening = wish.opening(accept, root=True)
     try:
         # The server does its half of the handshake while this half of the work is done.
-        from crmhost.public import question
+        from crmhost.question import question
         from playbooks.course import Patience
         from playbooks.lan.driver import LanDriver
         from playbooks.lan.sites import Address
@@ -105,14 +104,19 @@ def _entrance(driver: LanDriver, port: int, authority: str | None) -> Iterator[D
 def setup_of(wish: Wish, now: datetime) -> Setup:
     """Return what the contract says of its server; its certificate is made, or made anew, where that is due.
 
-    Raises Refused for a certificate of the customer's own that browsers would not believe.
+    A copy that nobody outside the server reaches has no certificate, and asks for no port (`opens`). Raises Refused for
+    a certificate of the customer's own that browsers would not believe.
     """
+    from playbooks.lan.firewall import Asked
     from playbooks.lan.server import Setup
     from playbooks.lan.sites import Address, Certificate
 
     raw = json.loads(wish.order.lan)
     address = Address.of(wish.order.slots["url"])
-    asked = _asked(raw["firewall"], wish.order.port or 22, address, acme=raw["tls"] == "acme")
+    port = wish.order.port or 22
+    if not raw.get("opens", True):
+        return Setup(Asked(port, ()))
+    asked = _asked(raw["firewall"], port, address, acme=raw["tls"] == "acme")
     if not address.secure:
         return Setup(asked)
     if raw["tls"] == "acme":

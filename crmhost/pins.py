@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from crm.recipe import Archive, Recipe
-from crm.release import pin_name, pinned
-
 if TYPE_CHECKING:
+    from crm.recipe import Recipe
     from crmhost.settings import Settings
 
 Pin: TypeAlias = tuple[str, str, str]
@@ -23,11 +21,16 @@ def plain(settings: Settings) -> tuple[Pin, ...]:
 
 def known(recipe: Recipe, pins: Iterable[Pin]) -> Recipe:
     """Return the recipe with the fleet's checksums; raises Refused for one that contradicts the recipe's own."""
+    from crm.release import pinned
+
     return pinned(recipe, {of: sha256 for of, sha256, _ in pins if sha256})
 
 
 def files(folder: Path, recipe: Recipe, pins: Iterable[Pin]) -> Mapping[str, Path]:
     """Return the fleet's own copies of a pinned recipe's archives, by SHA-256; paths are relative to its `folder`."""
+    from crm.recipe import Archive
+    from crm.release import pin_name
+
     named = {of: folder / Path(file).expanduser() for of, _, file in pins if file}
     return {
         artifact.sha256: named[pin_name(recipe.id, version)]

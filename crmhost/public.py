@@ -11,6 +11,7 @@ from crm.errors import GateFailed
 from crm.plan import Want
 from crm.recipe import Ask, Http
 from crmhost.door import STREET, Door
+from crmhost.question import question
 
 TIMEOUT = 10.0
 """Seconds for one request."""
@@ -40,14 +41,6 @@ def check(
         if clock() >= until:
             raise GateFailed(f"{url}{_path(ask)} answered {got[:200]!r}, not {ask.expect!r}")
         sleep(PAUSE)
-
-
-def question(want: Want) -> Ask:
-    """Return what the public URL is asked: `ready`, or `live` where `ready` is not asked over HTTP by GET."""
-    for ask in (want.recipe.ready, want.recipe.live):
-        if isinstance(ask.how, Http) and ask.how.method == "GET":
-            return ask
-    return Ask(Http("GET", "/"), r"^[23]\d\d ")
 
 
 def fetch(url: str, timeout: float, door: Door = STREET) -> str:

@@ -1,4 +1,7 @@
-"""Opening the target of a contract: the connection, the driver, and what the contract wants of it."""
+"""Opening the target of a contract: the connection, the driver, and what the contract wants of it.
+
+A host is being connected to while the rest of what is needed is imported, so nothing heavy is imported above that.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crm.backup import Backups
-from crm.catalogue import find
-from crm.driver import Archives, Driver, Progress
 from crm.errors import Refused
-from crm.plan import Want
-from crm.recipe import DATABASE_PASSWORD, Recipe
-from crmhost.fleet import Fleet
-from crmhost.order import Access, read_order
-from crmhost.pins import files, known
+from crmhost.order import read_order
 from crmhost.reach import Opening
-from crmhost.sequence import Means, Public, Sure, nobody
-from crmhost.vault import Vault, generate_password
-from crmhost.want import Order, make_want
 
 if TYPE_CHECKING:
+    from crm.backup import Backups
+    from crm.driver import Archives, Driver, Progress
+    from crm.plan import Want
+    from crm.recipe import Recipe
     from crmhost.door import Door
+    from crmhost.fleet import Fleet
+    from crmhost.order import Access
+    from crmhost.sequence import Means, Public, Sure
+    from crmhost.vault import Vault
+    from crmhost.want import Order
 
 Accept = Callable[[str], bool]
 """Decides whether a host that was never seen is trusted; is given its key's fingerprint and, over SSH, whose it is."""
@@ -50,9 +52,11 @@ class Target:
     public: Public | None = None
     backups: Callable[[], Backups] | None = None
 
-    def means(self, sure: Sure = nobody) -> Means:
-        """Return what the sequence uses besides the target."""
-        return Means(self.progress, self.public or self._ask_public, self.backups, sure)
+    def means(self, sure: Sure | None = None) -> Means:
+        """Return what the sequence uses besides the target. sure: who is asked; nobody, unless somebody is named."""
+        from crmhost.sequence import Means, nobody
+
+        return Means(self.progress, self.public or self._ask_public, self.backups, sure or nobody)
 
     def _ask_public(self, want: Want) -> None:
         from crmhost.door import STREET
@@ -66,6 +70,7 @@ class Wish:
     """What a command asks for: a contract's order, and what the fleet has for it. The switches: see `open_target`.
 
     patience: seconds within which a candidate must be ready, where not as long as the driver waits by itself.
+    begun: the connection to the host, where it is being made already.
     """
 
     fleet: Fleet
@@ -76,6 +81,11 @@ class Wish:
     make_secrets: bool
     refresh: bool
     patience: float | None = None
+    begun: Opening | None = None
+
+    def opening(self, accept: Accept, *, root: bool = False) -> Opening:
+        """Return the connection that is being made to the order's host; root: see `crmhost.reach.reach`."""
+        return self.begun or Opening(self.fleet, self.order, self.access, accept, root=root)
 
     @property
     def key_file(self) -> Path | None:
@@ -85,6 +95,9 @@ class Wish:
 
     def want(self, *more: str) -> Want:
         """Return what the target is asked for, with the recipe's secrets and those that the target adds."""
+        from crmhost.vault import generate_password
+        from crmhost.want import make_want
+
         vault, names = self.vault(), (*self.recipe.secrets, *more)
         if self.make_secrets:
             secrets = {name: vault.ensure(self.order.contract, name) for name in names}
@@ -94,17 +107,22 @@ class Wish:
 
     def pinned(self) -> Recipe:
         """Return the recipe, with the checksums that the fleet has for its archives."""
+        from crmhost.pins import known
+
         return known(self.recipe, self.access.archives)
 
     def archives(self) -> Archives:
         """Return what brings the recipe's archives to this machine, where a driver needs one."""
         from crmhost.fetch import Shelf
+        from crmhost.pins import files
 
         own = files(self.fleet.folder, self.pinned(), self.access.archives)
         return Shelf(self.fleet.state / "archives", self.progress, own)
 
     def vault(self) -> Vault:
         """Return the fleet's secrets."""
+        from crmhost.vault import Vault
+
         return Vault(self.fleet.folder / "secrets", self.access.recipients, self.fleet.environment)
 
 
@@ -125,8 +143,20 @@ def open_target(
     contract's stage or target forbids it.
     """
     order, access = read_order(fleet, name, time.time_ns() // 1000)
-    with open_wish(Wish(fleet, order, access, find(order.recipe), progress, make_secrets, refresh), accept) as target:
-        yield target
+    begun = None
+    if order.kind in ("lan", "webhost") and order.access == "ssh":
+        begun = Opening(fleet, order, access, accept, root=order.kind == "lan")
+    try:
+        import crmhost.deploy  # noqa: F401 -- nearly every verb needs it, and the host does its half meanwhile
+        from crm.catalogue import find
+
+        recipe = find(order.recipe)
+        wish = Wish(fleet, order, access, recipe, progress, make_secrets, refresh, begun=begun)
+        with open_wish(wish, accept) as target:
+            yield target
+    finally:
+        if begun is not None:
+            begun.close()
 
 
 @contextmanager
@@ -169,6 +199,8 @@ def backups_of(wish: Wish, want: Want) -> Backups:
 
 def with_given(wish: Wish) -> Want:
     """Return what a web host is asked for, with the password that the host gave for its database; none is made up."""
+    from crm.recipe import DATABASE_PASSWORD
+
     want = wish.want()
     if wish.order.database == "sqlite":
         return want
@@ -189,7 +221,7 @@ def who() -> str:
 @contextmanager
 def _open_webhost(wish: Wish, accept: Accept) -> Iterator[Target]:
     order = wish.order
-    opening = Opening(wish.fleet, order, wish.access, accept)
+    opening = wish.opening(accept)
     try:
         # The host does its half of the handshake while this half of the work is done.
         from playbooks.webhost.driver import WebHostDriver

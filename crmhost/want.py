@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from crm.errors import Refused
-from crm.plan import Want
-from crm.recipe import Database, Recipe, TargetKind
 
 if TYPE_CHECKING:
     from contract.model import Contract, Micros, WebHost
+    from crm.plan import Want
+    from crm.recipe import Database, Recipe, TargetKind
 
 Front: TypeAlias = Literal["process", "passenger", "php"]
 """What a customer's requests meet on a web host: the account's own process, or the host's Passenger or PHP."""
@@ -118,6 +118,8 @@ def _server(target: WebHost) -> Mapping[str, str]:
 
 def make_want(order: Order, recipe: Recipe, secrets: Mapping[str, str]) -> Want:
     """Return what the order asks of its host; raises Refused when the recipe has no such version, or does not suit."""
+    from crm.plan import Want
+
     if order.version not in recipe.versions:
         raise Refused(
             f"{order.file}: crm.version: found {order.version}; known of {recipe.title}: {', '.join(recipe.versions)}",

@@ -99,13 +99,14 @@ class Switches:
 
 def carry_out(name: str, said: Switches, opening: Opening) -> int:
     """Deploy to a target, speaking of it as `deploy` does; returns the exit code."""
-    from crmhost import deploy
     from crmhost.target import accept_on_terminal
 
     report = reporter(as_json=said.as_json)
     try:
         accept = accept_on_terminal(accept=said.accept_host_key)
         with opening(accept, report.event) as target:
+            from crmhost import deploy
+
             means = target.means(sure(yes=said.yes))
             outcome = deploy.deploy(target.driver, target.want, means, confirm=_confirm(report, yes=said.yes))
         report.result("outcome", outcome.fields(), _sentence(name, outcome))

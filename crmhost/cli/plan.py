@@ -45,11 +45,12 @@ def command(
 
 
 def _plan(fleet: Fleet, name: str, *, as_json: bool, refresh: bool) -> int:
-    from crmhost import deploy
     from crmhost.target import accept_on_terminal, open_target
 
     report = reporter(as_json=as_json)
     with open_target(fleet, name, accept_on_terminal(accept=False), report.event, refresh=refresh) as target:
+        from crmhost import deploy
+
         plan = deploy.plan(target.driver, target.want)
     report.plan(plan)
     return 2 if plan.changes else 0

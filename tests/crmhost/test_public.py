@@ -18,7 +18,8 @@ from cryptography.x509.oid import NameOID
 
 from crm.errors import GateFailed
 from crm.recipe import Ask, Exec, Http, Sql
-from crmhost.public import check, fetch, question
+from crmhost.public import check, fetch
+from crmhost.question import question
 from tests.support.wants import small_want
 
 
