@@ -89,12 +89,12 @@ def copy_of(order: Order, version: str) -> Order:
     name = f"{order.contract}{SUFFIX}"
     host = f"{order.contract}.scratch.invalid"
     slots = {**order.slots, "host": host, "url": f"http://{host}"}
-    return replace(order, contract=name, version=version, slots=slots, lan=_unasked(order.lan))
+    return replace(order, contract=name, version=version, slots=slots, lan=_unopened(order.lan))
 
 
-def _unasked(said: str) -> str:
-    """Return what a contract says of its server without the firewall: nothing is opened for a copy."""
-    return json.dumps({**json.loads(said), "firewall": None}, sort_keys=True) if said else ""
+def _unopened(said: str) -> str:
+    """Return what a contract says of its server, for a copy: its firewall stays as the others on the server ask."""
+    return json.dumps({**json.loads(said), "firewall": None, "opens": False}, sort_keys=True) if said else ""
 
 
 def letting_in(recipe: Recipe) -> tuple[Step, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from contract.authority import LETS_ENCRYPT
 from contract.moment import instant
 from crm.catalogue import find
 from crm.errors import CrmhostError, Refused
+from crmhost.backup.scratch import copy_of
 from crmhost.fleet import Fleet
 from crmhost.lan import door_of, setup_of
 from crmhost.lancertificate import AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY, authority, issue
 from crmhost.order import read_order
 from crmhost.target import Wish
 from playbooks.lan.acme import Acme
-from playbooks.lan.firewall import Asked
+from playbooks.lan.firewall import Asked, together
 from playbooks.lan.server import Setup
 from tests.crmhost.conftest import Crmhost
 
@@ -123,3 +125,14 @@ def test_a_firewall_and_a_url_without_tls_are_what_the_contract_says(fleet: Flee
     setup = setup_of(wish(fleet, {"user: deploy": wall, "https://": "http://"}), NOW)
     assert setup.certificate is None
     assert setup.asked == Asked(2222, (80,), ("192.0.2.0/24",), ("10.0.0.0/8",), asks=True)
+
+
+def test_a_copy_leaves_the_firewall_as_it_is(fleet: Fleet) -> None:
+    wall = "user: deploy\n  firewall: {ssh-from: [192.0.2.0/24], web-from: [10.0.0.0/8]}"
+    asked = wish(fleet, {"user: deploy": wall})
+    copy = setup_of(replace(asked, order=copy_of(asked.order, "2.8.6")), NOW)
+    assert copy.asked == Asked(22, ())
+    assert copy.certificate is None
+    contract = setup_of(asked, NOW).asked
+    assert together((contract, copy.asked)) == together((contract,))
+    assert together((copy.asked,)) is None

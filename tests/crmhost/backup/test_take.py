@@ -58,7 +58,7 @@ def test_a_copy_has_names_of_its_own_and_no_address_that_anybody_resolves() -> N
     order = Order(contract="acme", file="", recipe="small", version="2.0", kind="cloud", slots={"language": "vi"})
     lan = '{"firewall": {"ssh": ["10.0.0.0/8"], "web": []}, "tls": "own"}'
     copy = copy_of(replace(order, slots={**order.slots, "host": "crm.acme.example"}, lan=lan), "1.0")
-    assert copy.lan == '{"firewall": null, "tls": "own"}'
+    assert copy.lan == '{"firewall": null, "opens": false, "tls": "own"}'
     assert (copy.contract, copy.version) == ("acme_try", "1.0")
     assert copy.slots == {"language": "vi", "host": "acme.scratch.invalid", "url": "http://acme.scratch.invalid"}
 
