@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import os
 import secrets
 import tarfile
 import time
@@ -132,8 +133,18 @@ def _ready(container: Container) -> bool:
 
 def _keys(folder: Path) -> bytes:
     accepted = (folder / "client.pub").read_bytes()
+    authority = os.environ.get("PIP_CERT")  # where packages come over TLS that is inspected on the way
+    fetching: dict[str, tuple[bytes | None, int, int]] = (
+        {
+            "etc/ssl/authority.pem": (Path(authority).read_bytes(), 0o644, 0),
+            "etc/pip.conf": (b"[global]\ncert = /etc/ssl/authority.pem\n", 0o644, 0),
+        }
+        if authority
+        else {}
+    )
     return _tar(
         {
+            **fetching,
             "etc/ssh/ssh_host_ed25519_key": ((folder / "host").read_bytes(), 0o600, 0),
             "etc/ssh/ssh_host_ed25519_key.pub": ((folder / "host.pub").read_bytes(), 0o644, 0),
             f"{HOME[1:]}/.ssh": (None, 0o700, UID),
