@@ -211,7 +211,7 @@ RECIPE = Recipe(
     redis=True,
     evidence=(
         "run: both versions with Python 3.11: installing, steps, login, refusal of root/root on SQLite and, with redis,"
-        " in containers on PostgreSQL 15; there also a template, 2.7.13 → 2.8.6, and old code failing on the new schema;"
+        " in containers on PostgreSQL 15; there also a template, 2.7.13 → 2.8.6, old code failing on the new schema;"
         " behind Passenger on SQLite and MariaDB 10.11 the same upgrade under load, rollback, backup, restore; of 2.8.6"
         " static files, job manager, lost database, a database under another key, and the steps with 3.13; its lock"
         " with 3.10 and 3.12; by hand: 2.8.6 on a LAN server (Debian 12); read: the licence, Python 3.14; not run:"

@@ -173,11 +173,11 @@ RECIPE = Recipe(
     kept={"htdocs/custom": "custom"},
     user_limit="$dolibarr_main_limit_users in conf.php, which the recipe leaves open",
     evidence=(
-        "run: 22.0.4 by a deploy to a web host (Apache, PHP-FPM 8.2, MariaDB 10.11), its login, jobs and installer;"
-        " by hand, by PHP's program the steps of both versions, over HTTP those of 22.0.4, a wrong password, a lost"
-        " database, steps killed and repeated, 16.0.3 → 22.0.4 with its login; on copies of the sources that others"
-        " keep in public: of 22.0.4 13,433 files are those of Dolibarr's own list of checksums, 66 are not, none of the"
-        " installer's; read: the licence, other PHP versions; not run: the project's own archive, which could not be"
-        " fetched here: the fleet pins it"
+        "run: on a web host (Apache, PHP-FPM 8.2, MariaDB 10.11) 22.0.4 and 16.0.3 by a deploy, their login, jobs and"
+        " installer, 16.0.3 → 22.0.4 under load, one that failed, rollback, backup, restore, destroy; by hand, by PHP's"
+        " program the steps of both, over HTTP those of 22.0.4, a wrong password, a lost database, steps killed and"
+        " repeated; on copies that others keep in public: of 22.0.4 13,441 files are those of Dolibarr's own list, 58"
+        " have other line ends; of 16.0.3 none is changed, icons are missing; read: the licence, other PHP versions;"
+        " not run: the project's own archive, which could not be fetched here: the fleet pins it"
     ),
 )
