@@ -199,6 +199,7 @@ def refusal(recipe: Recipe) -> str | None:
             not all(isinstance(artifact, PipLock) for artifact in recipe.artifacts.values()),
             "is no Python package; this version installs nothing else on servers",
         ),
+        ("redis" in recipe.needs, "cannot do without a redis, which this version brings to no server"),
         (all(process.name != "web" for process in recipe.processes), "has no process called web"),
         (
             bool(steps),

@@ -120,4 +120,5 @@ def test_a_recipe_that_a_server_cannot_carry_is_refused_with_the_reason() -> Non
     assert refusal(RECIPE) is None
     assert "suits webhost" in str(refusal(replace(RECIPE, targets=("webhost",))))
     assert "does not run on PostgreSQL" in str(refusal(replace(RECIPE, databases=("sqlite",))))
+    assert "cannot do without a redis" in str(refusal(replace(RECIPE, needs=("redis",))))
     assert "has no process called web" in str(refusal(replace(RECIPE, processes=RECIPE.processes[1:])))
