@@ -98,7 +98,9 @@ def _asked(host: Host, contract: str, needs: Needed) -> Asked:
         Resource(
             ConditionKind(),
             contract,
-            ConditionWanted(needs.minors, needs.port, needs.served, needs.php.minors if needs.php else ()),
+            ConditionWanted(
+                needs.minors, needs.port, needs.served, needs.php.minors if needs.php else (), needs.programs
+            ),
         ),
         Resource(CronKind(), job, None),
     )

@@ -12,6 +12,7 @@ from playbooks.kinds.php import PhpWanted
 from playbooks.kinds.venv import VenvWanted
 from playbooks.webhost.code import php_wanted
 from playbooks.webhost.condition import Condition, Php, Python
+from playbooks.webhost.hostdata import PROGRAMS, either
 from playbooks.webhost.layout import Layout
 
 DISK = 1 << 30
@@ -32,7 +33,8 @@ class Needed:
     """What the contract needs. minors: the allowed Pythons, newest first. memory: of all its processes, in bytes.
 
     port: of its own web process, 0 where the host's own front serves. served: the document root, absolute; php: what
-    runs it. Each is empty where it does not matter.
+    runs it, or our own questions to a database that the host gave; programs: what that database's backups need, of each
+    set one. Each is empty where it does not matter.
     """
 
     minors: tuple[str, ...]
@@ -41,6 +43,7 @@ class Needed:
     jobs: tuple[str, ...]
     served: str = ""
     php: PhpWanted | None = None
+    programs: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,13 @@ def needed(recipe: Recipe, made_of: Artifact, layout: Layout, listen: str) -> Ne
     most = max((job.memory_mb for job in recipe.jobs), default=0)
     own = (process for process in recipe.processes if layout.front == "process" or process.name != "web")
     memory = sum(process.memory_mb for process in own) + most
-    if isinstance(made_of, PipLock):
-        minors, php = VenvWanted(made_of.lock, made_of.python, made_of.build).minors, None
-    else:
-        minors, php = OUR_OWN, php_wanted(layout, made_of)
+    mysql = layout.database == "mysql"
+    packaged = VenvWanted(made_of.lock, made_of.python, made_of.build) if isinstance(made_of, PipLock) else None
+    minors = OUR_OWN if packaged is None else packaged.minors
+    php = php_wanted(layout, made_of) if mysql or packaged is None else None
     port = int(listen.rpartition(":")[2]) if listen else 0
-    return Needed(minors, port, memory << 20, tuple(job.name for job in recipe.jobs), layout.served, php)
+    jobs = tuple(job.name for job in recipe.jobs)
+    return Needed(minors, port, memory << 20, jobs, layout.served, php, PROGRAMS if mysql else ())
 
 
 def judge(needs: Needed, asked: Asked) -> Iterator[Finding]:
@@ -80,6 +84,8 @@ def judge(needs: Needed, asked: Asked) -> Iterator[Finding]:
         yield _port(needs, seen)
     if needs.php is not None:
         yield _php(needs.php, seen.phps)
+    if needs.programs:
+        yield _dumps(seen)
     if needs.served:
         yield _served(needs, seen)
     yield _cron(needs, asked.cron)
@@ -200,6 +206,18 @@ def _php(wanted: PhpWanted, found: tuple[Php, ...]) -> Finding:
         )
     others = ", ".join(sorted({f"{one.version} ({one.path})" for one in found})) or "none for programs"
     return Finding("php", f"{others}; allowed are {between}", f"Choose PHP {wanted.minors[0]} in the host's panel.")
+
+
+def _dumps(seen: Condition) -> Finding:
+    """Judge what backups of the host's database need; without it a first deploy goes well, and the next may not."""
+    if not seen.lacks:
+        return Finding("database", "the programs for its backups are there")
+    missing = ", ".join(map(either, seen.lacks))
+    return Finding(
+        "database",
+        f"this account has no {missing}: no backup, no restore, and no upgrade across schemas",
+        "Ask the host's owner for MariaDB's or MySQL's client programs (on Debian: apt-get install mariadb-client).",
+    )
 
 
 def _served(needs: Needed, seen: Condition) -> Finding:

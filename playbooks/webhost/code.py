@@ -20,7 +20,7 @@ from playbooks.kinds.venv import VenvKind, VenvWanted
 from playbooks.manifest import Manifest
 from playbooks.webhost.layout import Layout
 
-ANY_PHP = Php(((7, 4), (9, 0)))
+ANY_PHP = Php(((8, 0), (9, 0)))
 """What runs our own questions to a database where the recipe asks for no PHP."""
 DRIVER = "pdo_mysql"
 """The extension that they need."""

@@ -33,14 +33,15 @@ echo PHP_VERSION, " ", ini_get("memory_limit"), " ", strtolower(implode(",", get
 class ConditionWanted:
     """What is asked about: the allowed Pythons, newest first (`3.12`), and the port of the web process, 0 for none.
 
-    served: the folder that the host serves as files; php: the allowed versions of PHP for programs, newest first. Each
-    is empty where it does not matter.
+    served: the folder that the host serves as files; php: the allowed versions of PHP for programs, newest first;
+    programs: sets of them, one of each of which has to be there. Each is empty where it does not matter.
     """
 
     minors: tuple[str, ...]
     port: int
     served: str = ""
     php: tuple[str, ...] = ()
+    programs: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ class Condition:
     clock: its time in seconds since 1970. listeners: the ids of the users whose processes listen at the port; None: it
     does not show them. uid: the account's own. locks: an flock works in the home folder. ours: the contract has a
     folder there. pythons: as far as they were looked at, the first that is allowed and whole is the last. phps: all.
-    served: where the document root leads, None where it is not there; fills: it can be written to.
+    served: where the document root leads, None where it is not there; fills: it can be written to. lacks: the sets of
+    programs of which none is there.
     """
 
     clock: int
@@ -106,6 +108,7 @@ class Condition:
     phps: tuple[Php, ...] = ()
     served: str | None = None
     fills: bool = False
+    lacks: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,11 @@ for p in {phps}; do
   v=$("$c" -r {tell_php} 2>/dev/null) || continue
   row {key} php "$c" "$v"
 done
+for g in {programs}; do
+  f=
+  for p in $g; do if command -v "$p" >/dev/null 2>&1; then f=yes; fi; done
+  if [ -z "$f" ]; then row {key} lacks "$g"; fi
+done
 f={served}
 if [ -n "$f" ] && [ -d "$f" ]; then row {key} served "$(cd -P "$f" && pwd -P)"; fi
 if [ -n "$f" ] && [ -w "$f" ]; then row {key} fills; fi""",
@@ -168,6 +176,7 @@ if [ -n "$f" ] && [ -w "$f" ]; then row {key} fills; fi""",
             phps=php_names(want.php) if want.php else (),
             tell_php=_TELL_PHP,
             served=want.served,
+            programs=[" ".join(names) for names in want.programs],
         )
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, Condition]:
@@ -194,6 +203,7 @@ def _condition(said: Mapping[str, Sequence[tuple[str, ...]]]) -> Condition:
         phps=tuple({path: _php(path, told) for path, told in said.get("php", ())}.values()),
         served=said["served"][0][0] if "served" in said else None,
         fills="fills" in said,
+        lacks=tuple(tuple(names.split()) for (names,) in said.get("lacks", ())),
     )
 
 

@@ -26,19 +26,28 @@ from playbooks.session import Session
 from playbooks.shell import Sh, lines, sh
 from playbooks.terminal import safe
 
+PROGRAMS = (DUMPERS, CLIENTS)
+"""The programs without which the database is neither copied nor filled: of each set one."""
 _LONGEST = 7200.0
 """Seconds that filling the database may take."""
 
 
+def either(names: Sequence[str]) -> str:
+    """Return what a set of programs is called: `mysqldump or mariadb-dump`."""
+    return " or ".join(reversed(names))
+
+
 def check_programs(host: Host, contract: str) -> None:
     """Raise HostError where the host lacks the programs without which its database is neither copied nor filled."""
-    asked = [
-        sh("command -v {one} >/dev/null 2>&1 || command -v {other} >/dev/null 2>&1 || echo {name}", **names)
-        for names in (
-            {"one": DUMPERS[0], "other": DUMPERS[1], "name": " or ".join(reversed(DUMPERS))},
-            {"one": CLIENTS[0], "other": CLIENTS[1], "name": " or ".join(reversed(CLIENTS))},
+    asked = (
+        sh(
+            "command -v {one} >/dev/null 2>&1 || command -v {other} >/dev/null 2>&1 || echo {name}",
+            one=names[0],
+            other=names[1],
+            name=either(names),
         )
-    ]
+        for names in PROGRAMS
+    )
     lacks = host.ask(lines(*asked)).decode("utf-8", "replace").split("\n")
     missing = ", ".join(name for name in lacks if name.strip())
     if missing:

@@ -1,13 +1,15 @@
-"""What is said of a host whose own Passenger or PHP serves: the PHP for programs, and the document root."""
+"""What is said of a host whose own Passenger or PHP serves: the PHP for programs, the document root, the database."""
 
 from __future__ import annotations
 
 import pytest
 
+from crm.creme.recipe import RECIPE as CREME
 from crmhost.doctor import webhost
 from playbooks.kinds.cron import CronSeen
 from playbooks.kinds.php import PhpWanted
 from playbooks.webhost.condition import Condition, Php, Python
+from playbooks.webhost.hostdata import PROGRAMS
 from playbooks.webhost.layout import Layout
 from tests.support.phpapp.recipe import ARCHIVE, RECIPE
 
@@ -20,11 +22,17 @@ def php(path: str, version: str, extensions: frozenset[str] = ALL, memory: str =
     return Php(path, version, memory, extensions)
 
 
-def said(phps: tuple[Php, ...], served: str | None = "/home/acme/public_html", *, fills: bool = True) -> dict[str, str]:
-    """Return what is said of PHP and of the document root, by what it is about."""
-    needs = webhost.Needed(("3.11",), 0, 1 << 20, (), "/home/acme/public_html", WANTED)
+def said(
+    phps: tuple[Php, ...],
+    served: str | None = "/home/acme/public_html",
+    *,
+    fills: bool = True,
+    lacks: tuple[tuple[str, ...], ...] = (),
+) -> dict[str, str]:
+    """Return what is said of PHP, the document root and the database, by what it is about."""
+    needs = webhost.Needed(("3.11",), 0, 1 << 20, (), "/home/acme/public_html", WANTED, PROGRAMS)
     python = (Python("/usr/bin/python3.11", "3.11.2"),)
-    seen = Condition(1_000_000, 1004, pythons=python, phps=phps, served=served, fills=fills)
+    seen = Condition(1_000_000, 1004, pythons=python, phps=phps, served=served, fills=fills, lacks=lacks)
     found = webhost.judge(needs, webhost.Asked(seen, frozenset(), CronSeen("absent"), 1_000_000.0, 1_000_001.0))
     return {one.what: f"{one.found} | {one.remedy}" for one in found}
 
@@ -59,6 +67,23 @@ def test_the_document_root_is_there_and_can_be_written_to() -> None:
     assert said(phps, None)["document root"].startswith("/home/acme/public_html is not there | Write the folder")
     assert said(phps, fills=False)["document root"].startswith("/home/acme/public_html cannot be written to | Mend")
     assert "port 0" not in said(phps)
+
+
+def test_what_the_backups_of_the_hosts_database_need() -> None:
+    assert said(())["database"] == "the programs for its backups are there | "
+    assert said((), lacks=PROGRAMS[:1])["database"] == (
+        "this account has no mysqldump or mariadb-dump: no backup, no restore, and no upgrade across schemas | Ask the"
+        " host's owner for MariaDB's or MySQL's client programs (on Debian: apt-get install mariadb-client)."
+    )
+
+
+def test_a_python_recipe_needs_php_for_the_hosts_database_alone() -> None:
+    lock = CREME.artifacts["2.8.6"]
+    with_mysql = webhost.needed(CREME, lock, Layout("/home/acme", "acme", "passenger", "public_html", "mysql"), "")
+    assert with_mysql.php == PhpWanted(((8, 0), (9, 0)), ("pdo_mysql",))
+    assert with_mysql.programs == PROGRAMS
+    with_a_file = webhost.needed(CREME, lock, Layout("/home/acme", "acme", "passenger", "public_html"), "")
+    assert (with_a_file.php, with_a_file.programs) == (None, ())
 
 
 def test_what_a_php_recipe_needs() -> None:

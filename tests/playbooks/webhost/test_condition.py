@@ -144,3 +144,11 @@ def test_every_shell_says_the_same(tmp_path: Path, shell: str) -> None:
     assert seen.listeners is not None
     assert seen.locks
     assert seen.pythons[-1].minor == THIS
+
+
+def test_of_sets_of_programs_those_of_which_none_is_there(tmp_path: Path) -> None:
+    sets = (("mariadb-dumpling", "mysqldumpling"), ("nothing-such", "sh"))
+    with Sandbox(tmp_path / "box") as box, reach(box) as host:
+        wanted = ConditionWanted((THIS,), 1, programs=sets)
+        seen = observe(host, [Resource(ConditionKind(), "acme", wanted)]).seen["condition:acme"]
+    assert seen.lacks == sets[:1]
