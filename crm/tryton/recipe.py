@@ -38,6 +38,7 @@ host = {host}
 db = {db}
 dbhost = {dbhost}
 dbport = {dbport}
+dbname = {dbname}
 dbuser = {dbuser}
 language = {language}
 timezone = {timezone}
@@ -100,7 +101,7 @@ RECIPE = Recipe(
     licence="GPL-3.0-or-later",
     may_host="yes; the GPL asks nothing of who only runs it for others",
     versions=VERSIONS,
-    targets=("webhost", "cloud"),
+    targets=("webhost", "lan", "cloud"),
     needs=("ssh", "daemon", "cron"),
     memory_mb=512,
     databases=("sqlite", "postgresql"),
@@ -146,7 +147,8 @@ RECIPE = Recipe(
         " a lost database, 7.8.18 → 8.0.12 with its data, old code not ready on the new schema; by hand: 8.0.12 over"
         " SSH on a web host; in containers on PostgreSQL 15 7.8.18, its upgrade, rollback, backup, a copy of it"
         " logged in to, and 8.0.12 with a template, scheduled actions, a lost database; read: the licence, what 8.0"
-        " wants done by hand; not run: the desktop client, a web client (none is hosted), 8.2, a LAN server, another"
-        " Python"
+        " wants done by hand; by hand on a LAN server of Debian 12: both versions, login, 7.8.18 → 8.0.12, its rollback,"
+        " backup, a copy of it logged in to, a second customer by the template, a reboot, removing, and 8.0.12 from a"
+        " bundle; not run: the desktop client, a web client (none is hosted), 8.2, another Python"
     ),
 )

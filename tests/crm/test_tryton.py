@@ -18,7 +18,8 @@ import pytest
 
 from crm.catalogue import find
 from crm.errors import Refused
-from crm.recipe import Ask, PipLock, Sql
+from crm.recipe import Ask, Exec, Slotted, Sql
+from crm.release import lock_of
 from crm.tryton.versions import path, schema
 from crmhost.login import prove
 from tests.crm.conftest import SECRETS, HandMade, answer_of, lay_out
@@ -32,8 +33,7 @@ CUSTOMER = "INSERT INTO party_party (code, name, active) VALUES ('T1', 'Nguyễn
 
 def install(folder: Path, version: str) -> str:
     """Make the version's environment and return its interpreter."""
-    lock = RECIPE.artifacts[version]
-    assert isinstance(lock, PipLock)
+    lock = lock_of(RECIPE, version, "postgresql")
     subprocess.run([sys.executable, "-m", "venv", folder / "v"], check=True)
     interpreter = str(folder / "v/bin/python")
     (folder / "lock").write_text(lock.lock)
@@ -124,6 +124,18 @@ def test_a_series_is_never_ready_on_the_database_of_another(
     started.append(wrong.start(WEB))
     assert wrong.asked(RECIPE.live)
     assert answer_of(wrong.slots["listen"], "/ready") == "503 database: of another series"
+
+
+@pytest.mark.slow
+@pytest.mark.creme
+def test_on_a_server_the_customer_s_own_database_is_asked_through_a_socket(old: HandMade, tmp_path: Path) -> None:
+    place = {"dbhost": "/run/postgresql", "dbport": "5433", "dbname": "crm-acme", "dbuser": "crm-acme"}
+    made = lay_out(RECIPE, BEFORE, tmp_path, old.slots["python"])
+    made = replace(made, slots={**made.slots, **place})
+    made.write_files()
+    ask = "import site_tryton as s, trytond.backend as b; print(b.Database._connection_params(s.NAME)['dsn'], s.CALLED)"
+    expected = "postgresql://crm-acme@/crm-acme?host=%2Frun%2Fpostgresql&port=5433 crm\n"
+    assert made.exec(Exec((Slotted("{python}"), "-c", ask))) == expected
 
 
 @pytest.mark.slow
