@@ -19,7 +19,7 @@ from crmhost.backup.keeper import Keeper, make_by_command
 from crmhost.backup.shelf import open_shelf
 from crmhost.fleet import Fleet
 from crmhost.ledger import adapters, agreed, beat, now, open_store, refuse_unknown_systems, settling
-from crmhost.ways import authorities, connections
+from crmhost.ways import authorities, connections, unsigned
 from monitor.accounts import Accounts
 from monitor.billing.adapter import Adapter
 from monitor.billing.delivery import deliver_due
@@ -27,6 +27,7 @@ from monitor.clock import SystemClock
 from monitor.ledger.deliveries import troubles
 from monitor.metrics import Exposition
 from monitor.post import watched_from
+from monitor.probe.handle import Ways
 from monitor.running import RunningPeriods
 from monitor.server import Server, make_app
 from monitor.settling import Agreed, Left, Settling, settle_due
@@ -138,9 +139,10 @@ def _watching(
     vantage = fleet.settings.serve.vantage
     measured = [_measured(one.contract, fleet) for one in contracts]
     watched = watched_from(vantage, measured)
-    options = Options(
-        vantage=vantage, ca_file=authorities(fleet), instead=connections(fleet, measured), beat=beat(contracts)
-    )
+    for name in unsigned(fleet, measured):
+        log.warning("its site has no authority yet, so it cannot be believed; deploy it and start again", contract=name)
+    ways = Ways(authorities(fleet, measured), connections(fleet, measured))
+    options = Options(vantage=vantage, ca_file=ways.ca_file, instead=ways.instead, beat=beat(contracts))
     watch = Watch(watched, engine, SystemClock(), log, options)
     watch.start()
     try:

@@ -8,7 +8,7 @@ from contract.model import Contract
 from contract.parse import parse
 from crm.errors import CrmhostError
 from crmhost.fleet import Fleet
-from crmhost.ways import authorities, connections
+from crmhost.ways import authorities, connections, unsigned
 from monitor.clock import SystemClock
 from monitor.probe.client import Client
 from monitor.probe.handle import trusted_certificates
@@ -67,6 +67,29 @@ def test_the_fleets_authority_is_believed_besides_the_systems(tmp_path: Path) ->
     assert text.startswith(own.file.read_text())
     assert (system := trusted_certificates()) is None or text.endswith(system.read_text())
     assert authorities(fleet(tmp_path, "fleet: Test hosting\n")) == system
+
+
+def test_who_signs_for_a_server_in_a_customers_network_is_believed_once_it_is_made(tmp_path: Path) -> None:
+    here = Fleet(tmp_path, {"HOME": str(tmp_path)})
+    (tmp_path / "crmhost.yaml").write_text("fleet: Test hosting\n")
+    server = contract("{kind: lan, host: 192.0.2.10, user: deploy}")
+    plain = contract("{kind: lan, host: 192.0.2.10, user: deploy}", "http://crm.acme.example/")
+    assert unsigned(here, [server, plain]) == ("acme",)
+    assert authorities(here, [server, plain]) == trusted_certificates()
+    own = make_authority(tmp_path).file.read_text()
+    made = Fleet(tmp_path, {**here.environment, "CRMHOST_SECRET_ACME_TLS_AUTHORITY": own})
+    assert unsigned(made, [server, plain]) == ()
+    found = authorities(made, [server, plain])
+    assert found is not None
+    assert found.read_text().startswith(own.rstrip())
+    assert authorities(made, [plain]) == trusted_certificates()
+    (tmp_path / "root.pem").write_text(own)
+    acme = (
+        "{kind: lan, host: 192.0.2.10, user: deploy, tls: acme, acme: {directory: 'https://ca.lan/', root: root.pem}}"
+    )
+    found = authorities(here, [contract(acme)])
+    assert found is not None
+    assert found.read_text().startswith(own.rstrip())
 
 
 def test_a_probe_goes_there_in_the_sites_own_name(tmp_path: Path) -> None:
