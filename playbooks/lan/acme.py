@@ -8,12 +8,10 @@ nginx reads it. Certificate and key are one file, so that no restart ever meets 
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 
-from crm.errors import HostError
 from playbooks.kind import Resource
-from playbooks.kinds.certificate import RENEWED, CertificateKind, CertificateWanted, found
+from playbooks.kinds.certificate import RENEWED, CertificateKind, CertificateWanted
 from playbooks.kinds.file import FileWanted
 from playbooks.kinds.unit import UnitKind, UnitWanted
 from playbooks.lan import units
@@ -198,69 +196,18 @@ rmdir {state_above} {link_above} {run_above} 2>/dev/null || true""",
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
-    """What the contract's site on the server is now. answers: it lets the authority ask for this very name.
-
-    secured: it speaks TLS.
-    """
-
-    answers: bool
-    secured: bool
-
-
-def present(layout: Layout, acme: Acme) -> Sh:
-    """Return shell that says what the contract's site on the server is now."""
-    return sh(
-        """\
-f={file}
-if grep -qsF {location} "$f" && grep -qsF {name} "$f"; then echo answers; fi
-if grep -qs '^ *ssl_certificate ' "$f"; then echo secured; fi""",
-        file=f"/etc/nginx/conf.d/crmhost-{layout.contract}.conf",
-        location=f"root {challenge_root(layout)};",
-        name=f"server_name {acme.host};",
-    )
-
-
-def read_site(text: str) -> Present:
-    """Return what `present` said."""
-    words = text.split()
-    return Present("answers" in words, "secured" in words)
-
-
-def refused(acme: Acme, failure: HostError) -> HostError:
-    """Return the error of a certificate that was not issued, from what the unit printed: what was found, what to do."""
-    told = found(failure.what)
-    sort, words = told or ("", failure.what)
-    remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, sort or words)), _LOOK)
-    what = f"{acme.host}: no certificate was issued by {acme.directory}: {sort}{': ' if sort else ''}{words}"
-    return HostError(what, f"{remedy.format(host=acme.host)} What serves was left as it is; deploy again then.")
-
-
-_LOOK = "Mend what it complains of."
-_REMEDIES = (
-    (r"^dns$", "Let the customer's DNS send {host} to this server."),
-    (r"^connection$", "Let the authority reach port 80 of {host}: in every firewall and router before the server."),
-    (r"^unauthorized$", "Something else answers for {host} at port 80: let its name lead to this server alone."),
-    (r"^caa$", "Let the CAA record of {host} in the DNS name this authority, or write another target.acme.directory."),
-    (r"too many|rateLimited", "Wait as long as it says: the authority has limits."),
-    (
-        r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
-        "Name the certificate that the authority is believed by: target.acme.root.",
-    ),
-    (
-        r"ConnectionError|ConnectTimeout|NewConnectionError|NameResolutionError|Max retries exceeded",
-        "Let the server reach the authority (target.acme.directory): its DNS, its gateway, its firewall.",
-    ),
-)
-
 _SCRIPT = """\
 set -eu
 umask 077
 site={site}; by={by}; live={live}
 dated() {{ t=$(openssl x509 -noout "-$1date" -in "$site") && date -d "${{t#*=}}" +%s; }}
+load() {{
+  if systemctl is-active --quiet nginx; then nginx -t -q && systemctl reload nginx || return 1; fi
+  rm -f -- "$site.unread"
+}}
 case ${{1:-}} in
 due)
+  if [ -e "$site.unread" ]; then load || true; fi
   [ -s "$site" ] && [ "$(cat -- "$site.by" 2>/dev/null)" = "$by" ] || exit 0
   since=$(dated start) && until=$(dated end) || exit 0
   [ $(((until - $(date +%s)) * {third})) -lt $((until - since)) ] ;;
@@ -278,15 +225,11 @@ install)
     openssl pkey -in "$key"
     sed -n '/^-----BEGIN CERTIFICATE-----$/,/^-----END CERTIFICATE-----$/p' "$cert"
   }} >"$site.new"
-  sync "$site.new"
-  rm -f -- "$site.by"
-  mv -fT -- "$site.new" "$site"
-  if systemctl is-active --quiet nginx; then
-    nginx -t -q
-    systemctl reload nginx
-  fi
   printf '%s\\n' "$by" >"$site.by.new"
-  sync "$site.by.new"
-  mv -fT -- "$site.by.new" "$site.by" ;;
+  : >"$site.unread"
+  sync "$site.new" "$site.by.new" "$site.unread"
+  mv -fT -- "$site.new" "$site"
+  mv -fT -- "$site.by.new" "$site.by"
+  load ;;
 *) exit 2 ;;
 esac"""

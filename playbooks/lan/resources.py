@@ -21,8 +21,7 @@ from playbooks.kinds.unit import UnitKind, UnitWanted
 from playbooks.kinds.upstream import FOLDER as UPSTREAMS
 from playbooks.kinds.upstream import UpstreamKind, UpstreamWanted
 from playbooks.kinds.venv import VenvKind, VenvWanted
-from playbooks.lan import acme, firewall, sites, units
-from playbooks.lan.acme import Acme
+from playbooks.lan import acme, certificates, firewall, sites, units
 from playbooks.lan.facts import Place
 from playbooks.lan.layout import Layout, job
 from playbooks.lan.release import DATABASE, NO_PASSWORD
@@ -96,7 +95,7 @@ def staged(ground: Ground, want: Want, manifest: Manifest, known: Mapping[str, s
         *server(layout, place, setup, salt),
         account,
         *_folders(layout, manifest.release, want, files),
-        *_tls(layout, setup, salt),
+        *certificates.brought(layout, setup, salt),
         file(layout, salt, layout.firewall, _root(firewall.encode_asked(setup.asked))),
         manifest_file,
         *(file(layout, salt, path, wanted) for path, wanted in files.items()),
@@ -145,19 +144,7 @@ def serving(
         LinkWanted(f"releases/{manifest.release.id}"),
         (*led, *(resource.id for resource in rest)),
     )
-    return (first, *before, *gone, *rest, link, *_renewing(layout, site, led))
-
-
-def _renewing(layout: Layout, site: Site, needs: tuple[str, ...]) -> tuple[Resource, ...]:
-    """Return what renews the site's certificate; the site of its first question is not wanted any more."""
-    asked = site.certificate if isinstance(site.certificate, Acme) else None
-    return (interim(layout, None, needs), *acme.renewing(layout, asked, needs))
-
-
-def interim(layout: Layout, text: str | None, needs: tuple[str, ...] = ()) -> Resource:
-    """Return the site at which an authority asks before the contract's own answers it; its file's name comes first."""
-    wanted = None if text is None else SiteWanted(text)
-    return Resource(SiteKind(), f"{layout.contract}.challenge", wanted, (*needs, "service:nginx"))
+    return (first, *before, *gone, *rest, link, *certificates.renewed(layout, site.certificate, led))
 
 
 def front(
@@ -197,7 +184,7 @@ def nothing(layout: Layout, kept: Iterable[Manifest]) -> tuple[Resource, ...]:
     site = Resource(SiteKind(), layout.contract, None)
     upstream = Resource(UpstreamKind(), layout.contract, None, (site.id,))
     link = Resource(LinkKind(account="root"), layout.current, None, tuple(one.id for one in gone))
-    return (site, interim(layout, None), upstream, *gone, link)
+    return (site, certificates.interim(layout, None), upstream, *gone, link)
 
 
 def account_gone(layout: Layout, *, keep_data: bool) -> tuple[Resource, ...]:
@@ -230,30 +217,6 @@ def _units(layout: Layout, manifest: Manifest, systemd: int) -> Mapping[str, Uni
 
 def _stamp(manifest: Manifest) -> str:
     return manifest.release.config[:12]
-
-
-def _tls(layout: Layout, setup: Setup, salt: str) -> Sequence[Resource]:
-    if setup.acme is not None:
-        return _issued(layout, setup.acme, salt)
-    if setup.certificate is None or setup.key is None:
-        return ()
-    found = [
-        file(layout, salt, sites.chain_file(layout), _root(setup.certificate.chain)),
-        file(layout, salt, sites.key_file(layout), replace(_root(setup.key), secret=True)),
-    ]
-    if setup.certificate.authority is not None:
-        content = FileWanted(setup.certificate.authority.encode(), 0o644, owner="root", group="root")
-        found.append(file(layout, salt, sites.authority_file(layout), content))
-    return found
-
-
-def _issued(layout: Layout, asked: Acme, salt: str) -> Sequence[Resource]:
-    """Return what gets the certificate, and the certificate itself."""
-    renew = file(layout, salt, *acme.renew_file(layout, asked))
-    if asked.root is None:
-        return renew, *acme.issued(layout, asked, renew)
-    believed = FileWanted(asked.root.encode(), 0o644, owner="root", group="root")
-    return file(layout, salt, acme.root_file(layout), believed), renew, *acme.issued(layout, asked, renew)
 
 
 def _folders(layout: Layout, release: Release, want: Want, files: Mapping[str, FileWanted]) -> Sequence[Resource]:

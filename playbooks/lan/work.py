@@ -17,11 +17,11 @@ from playbooks.kept import artifacts_of
 from playbooks.kind import Resource
 from playbooks.kinds.firewall import FirewallKind
 from playbooks.kinds.unit import UnitKind
-from playbooks.lan import remove, sites, templates
+from playbooks.lan import certificates, remove, sites, templates
 from playbooks.lan import resources as made
-from playbooks.lan.acme import Present, present, read_site, refused
 from playbooks.lan.facts import Place
 from playbooks.lan.firewall import together
+from playbooks.lan.issuing import Present, present, read_site, refused
 from playbooks.lan.layout import Layout
 from playbooks.lan.mover import LanMover
 from playbooks.lan.release import release_of
@@ -69,10 +69,19 @@ class LanWork(HostWork[Layout, Place, Survey]):
         seen = self._known(want)
         ground = [one for one in seen.staged.resources if one.kind.name not in _LATER]
         journal = {change.resource for change in changes(ground, seen.seen)} & {f"file:{JOURNAL}"}
+        due = self._due(seen)
+        site = self._present() if due else None
+        if site is not None and site.lost:
+            self._converge(
+                [certificates.stand_in(self.layout, sites.interim(self.layout, want.slots["url"], serves=False))]
+            )
         self._converge(ground)
         if journal:
-            self._run("limit the journal", sh("systemctl restart systemd-journald"))
-        self._certify(want, [one for one in seen.staged.resources if one.kind.name == "certificate"])
+            # Without the first, systemd refuses to start it for several new customers of one server within seconds.
+            restart = lines(sh("systemctl reset-failed systemd-journald"), sh("systemctl restart systemd-journald"))
+            self._run("limit the journal", restart)
+        if site is not None:
+            self._certify(want, due, site)
 
     def ground(self, want: Want) -> None:
         """Bring the database: as it is, empty, or as the template of an initialised one."""
@@ -86,26 +95,34 @@ class LanWork(HostWork[Layout, Place, Survey]):
             name, port = seen.template[0], port_of(self.place())
             self._run("begin from the template", templates.begin(self.layout, name, port), timeout=1800.0)
 
-    def _certify(self, want: Want, certificates: Sequence[Resource]) -> None:
-        """Let the server get the certificate that is due, beside what serves; raises HostError with what to do.
+    def _due(self, seen: Survey) -> Sequence[Resource]:
+        """Return the certificate that the server is to get by itself, where that is due."""
+        found = [one for one in seen.staged.resources if one.kind.name == "certificate"]
+        return found if changes(found, seen.seen) else ()
+
+    def _present(self) -> Present | None:
+        """Ask what the contract's site on the server is now, where an authority is to ask it."""
+        asked = self._setup.acme
+        if asked is None:
+            return None
+        return read_site(self.session.host.ask(present(self.layout, asked)).decode("utf-8", "replace"))
+
+    def _certify(self, want: Want, wanted: Sequence[Resource], site: Present) -> None:
+        """Let the server get its certificate beside what serves; raises HostError with what to do.
 
         Where the site that serves does not answer the authority, one at port 80 does so meanwhile.
         """
-        asked, host = self._setup.acme, self.session.host
-        if asked is None or not changes(certificates, observe(host, certificates).seen):
-            return
-        site = read_site(host.ask(present(self.layout, asked)).decode("utf-8", "replace"))
-        text = None if site.answers else self._interim(want, site)
+        text = None if site.answers or site.lost else self._interim(want, site)
         if text is not None:
-            self._converge([made.interim(self.layout, text)])
+            self._converge([certificates.interim(self.layout, text)])
         try:
-            self._converge(certificates)
+            self._converge(wanted)
         except HostError as failure:
-            raise refused(asked, failure) from failure
+            raise failure if self._setup.acme is None else refused(self._setup.acme, failure) from failure
         finally:
             if text is not None:
                 with contextlib.suppress(HostError):  # what failed is what is told; the switch removes it, too
-                    self._converge([made.interim(self.layout, None)])
+                    self._converge([certificates.interim(self.layout, None)])
 
     def _interim(self, want: Want, site: Present) -> str:
         """Return the site at port 80 that answers the authority, and everybody else as the one that serves does."""

@@ -13,7 +13,8 @@ from crm.errors import HostError, Refused
 from crm.plan import Release
 from crm.slots import Filled
 from playbooks.lan import acme, units
-from playbooks.lan.acme import Acme, refused
+from playbooks.lan.acme import Acme
+from playbooks.lan.issuing import refused
 from playbooks.lan.layout import USER_BYTES, Layout
 from playbooks.lan.sites import Address, Certificate, interim, sent_on, site
 from playbooks.lan.slots import PORTS, free_port
