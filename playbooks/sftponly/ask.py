@@ -1,4 +1,4 @@
-"""Asking a site a recipe's questions: over HTTPS at a path, with a PHP file of the release, or with a query."""
+"""Asking a release a recipe's questions: with a page or a PHP file of it, or with a query."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from playbooks.sftponly.web import Answer, Site
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks about one release. path: what comes before a recipe's paths, such as a secret staging path; may be empty."""
+    """Asks about one release. staged: it may not serve, so its pages are asked for through the installer."""
 
     site: Site
     installer: Installer
@@ -25,7 +25,7 @@ class Asker:
     want: Want
     release: Release
     known: Mapping[str, str]
-    path: str = ""
+    staged: bool = False
 
     def text(self, ask: Ask, timeout: float = 30.0) -> str:
         """Return the answer's text, as the recipe's pattern has it; what cannot be asked is a text too."""
@@ -40,12 +40,14 @@ class Asker:
         return ask.holds(self.text(ask))
 
     def do(self, given: Request | Script, timeout: float) -> Answer:
-        """Send a request, or run a PHP file of the release."""
+        """Ask for a page, or run a PHP file of the release."""
         if isinstance(given, Script):
             return self.installer.run(self.release.id, given.path, given.stdin, timeout)
+        if self.staged:
+            return self.installer.page(self.release.id, self.want.recipe.web_root, given.path, given.form, timeout)
         if given.form:
-            return self.site.post(f"{self.path}{given.path}", given.form, timeout)
-        return self.site.get(f"{self.path}{given.path}", timeout)
+            return self.site.post(given.path, given.form, timeout)
+        return self.site.get(given.path, timeout)
 
     def wait(self, ask: Ask, patience: float, still: str, sleep: Callable[[float], None] = time.sleep) -> None:
         """Ask until the answer is the expected one; raises GateFailed after `patience` seconds. still: who serves."""

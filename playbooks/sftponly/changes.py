@@ -22,10 +22,16 @@ def plan_of(seen: Survey) -> Plan:
         contract=seen.want.contract,
         release=seen.release,
         serving=seen.place.serving,
-        resources=seen.files + len(seen.want.recipe.files) + len(seen.want.recipe.steps) + 3,
+        resources=seen.files + _count(seen),
         changes=(*found, *_gate(seen, later=bool(found))),
         notes=(*_jobs(seen), *_unasked(seen)),
     )
+
+
+def _count(seen: Survey) -> int:
+    """Return how many things are looked at besides a tree's files: the tree, the root, the link and the gate too."""
+    recipe = seen.want.recipe
+    return len(recipe.files) + len(recipe.steps) + len(recipe.kept) + len(folders_of(seen.want)) + 4
 
 
 def _tree(seen: Survey) -> tuple[Change, ...]:

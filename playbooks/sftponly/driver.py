@@ -63,11 +63,11 @@ class SftpDriver:
     def plan(self, want: Want) -> Plan:
         """Ask the host about everything, change nothing, and return what differs.
 
-        A page of PHP that may only ask is put there for it, and removed. A switch that was killed half-way is first
-        finished or taken back, since without a document root nothing could be asked.
+        A page of PHP that may only ask is put there for it, and removed. What a killed run has left is first removed,
+        and a switch finished or taken back, since without a document root nothing could be asked.
         """
-        if torn(self._ground.files, self._layout):
-            with self.lock("finish an interrupted switch"):
+        if torn(self._ground.files, self._layout) or self._killed():
+            with self.lock("clear up after a run that was killed"):
                 pass
         with self._asking() as installer:
             return plan_of(survey(self._ground.files, installer, self._layout, want, self._spot.server))
@@ -129,6 +129,14 @@ class SftpDriver:
             f"{self._layout.contract}: its host gives SFTP alone, so {release.id} cannot be started beside what serves",
             "Try the backup where commands run.",
         )
+
+    def _killed(self) -> bool:
+        """Tell whether somebody holds the lock who gives no sign of life any more."""
+        files, layout = self._ground.files, self._layout
+        if files.entry(layout.lock) is None:
+            return False
+        at_work = holder(files, layout, Installer(files, self._spot.site, layout, "ask").now())
+        return at_work is not None and at_work.idle > self._lease.silence
 
     def _note(self, said: str) -> None:
         self._ground.progress(Event("plan", "php", "note", said))

@@ -13,13 +13,14 @@ import posixpath
 import re
 import secrets
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal, TypeAlias
 
 from crm.errors import CrmhostError, HostError
-from playbooks.sftponly.layout import INSTALLER, STAGE, Layout, relative
+from playbooks.sftponly.layout import INSTALLER, Layout, relative
 from playbooks.sftponly.place import web_folders
 from playbooks.sftponly.sftp import Files
 from playbooks.sftponly.web import Answer, Site
@@ -39,9 +40,12 @@ class Silent(HostError):
     """PHP does not answer as it should on this site."""
 
 
-def page(token: str, until: int, may: May, home: str) -> bytes:
-    """Return the text of an installer. home: the contract's folder, relative to the installer's own."""
-    if not _HOME.fullmatch(home):
+def page(token: str, until: int, may: May, home: str, tail: str = "") -> bytes:
+    """Return the text of an installer. home: the contract's folder, relative to the installer's own.
+
+    tail: how that folder's path must end, however PHP names it; empty where it is not there yet.
+    """
+    if not _HOME.fullmatch(home + tail):
         raise HostError(f"{home!r}: a folder on the way has a name that crmhost does not write into a program", "")
     text = resources.files("playbooks.sftponly.onhost").joinpath("installer.php").read_text(encoding="utf-8")
     filled = {
@@ -49,6 +53,7 @@ def page(token: str, until: int, may: May, home: str) -> bytes:
         "@UNTIL@": str(until),
         "@MAY@": may,
         "@HOME@": home,
+        "@TAIL@": tail,
     }
     for mark, value in filled.items():
         text = text.replace(mark, value)
@@ -120,6 +125,22 @@ class Installer:
         }
         return self._run(lambda: self._site.send(f"/{planted.name}", stdin, headers, timeout))
 
+    def page(self, release: str, web_root: str, path: str, form: Mapping[str, str], timeout: float) -> Answer:
+        """Ask a release for a page as if it served at the site's own address, and return what it answered.
+
+        web_root: the folder of its tree that would be served. form: empty for a GET, else it is sent as a POST.
+        """
+        planted = self._there()
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Crmhost-Token": planted.token,
+            "X-Crmhost-Release": f"releases/{release}",
+            "X-Crmhost-Root": web_root,
+            "X-Crmhost-Page": f"{'POST' if form else 'GET'} {path}",
+        }
+        body = urllib.parse.urlencode(form).encode()
+        return self._run(lambda: self._site.send(f"/{planted.name}", body, headers, timeout))
+
     def remove(self, path: str, confirm: Callable[[], None]) -> None:
         """Remove a folder below the contract's own: by PHP, which is a thousand times faster than SFTP.
 
@@ -163,13 +184,14 @@ class Installer:
     def _plant(self, until: int) -> Planted:
         known = self._files.entry(self._layout.root) is not None
         home = self._files.resolved(self._layout.root if known else self._layout.base)
+        tail = f"/{'/'.join(home.split('/')[-2:])}" if known else ""
         folders = web_folders(self._files, self._layout)
         token = secrets.token_hex(32)
         name = f"crmhost-{self._may}-{until:08x}-{secrets.token_hex(8)}.php"
         planted = Planted(folders, name, until, token)
         for folder in folders:
             # Read by PHP, which may run as another account; it holds no secret, and no token.
-            text = page(token, until, self._may, relative(home, folder))
+            text = page(token, until, self._may, relative(home, folder), tail)
             self._files.create(f"{folder}/{name}", text, 0o644)
         return planted
 
@@ -191,7 +213,7 @@ class Installer:
 
 
 def sweep(files: Files, folders: tuple[str, ...], *, dead_at: int | None = None) -> tuple[str, ...]:
-    """Remove what killed runs left in the folders and return the names: installers and links to secret staging paths.
+    """Remove the installers that killed runs left in the folders, and return their names.
 
     dead_at: only installers whose time is over then (seconds, by the web server's clock), since others are at work.
     """
@@ -199,14 +221,7 @@ def sweep(files: Files, folders: tuple[str, ...], *, dead_at: int | None = None)
     for folder in folders:
         for entry in files.list(folder):
             installer = INSTALLER.fullmatch(entry.name)
-            left = entry.name.startswith(STAGE) and entry.kind == "link"
-            if installer is not None and dead_at is not None:
-                left = int(installer[2], 16) < dead_at
-            elif installer is not None:
-                left = True
-            elif dead_at is not None:
-                left = False
-            if left:
+            if installer is not None and (dead_at is None or int(installer[2], 16) < dead_at):
                 files.drop(posixpath.join(folder, entry.name))
                 gone.append(entry.name)
     return tuple(gone)

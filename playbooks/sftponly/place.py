@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass
 
 from crm.errors import HostError, Refused
-from playbooks.sftponly.layout import INSTALLER, STAGE, Layout
+from playbooks.sftponly.layout import INSTALLER, Layout
 from playbooks.sftponly.release import Kept, decode
 from playbooks.sftponly.sftp import Files
 from playbooks.terminal import safe_line
@@ -96,8 +96,7 @@ def _root(files: Files, layout: Layout) -> Root:
     if entry.kind != "folder":
         raise HostError(f"target.document-root: {path} is a {entry.kind}, not a folder", "Name the folder.")
     names = [one.name for one in files.list(path)]
-    ours = [name for name in names if INSTALLER.fullmatch(name) or name.startswith(STAGE)]
-    return Root(None, tuple(name for name in names if name not in HARMLESS and name not in ours))
+    return Root(None, tuple(name for name in names if name not in HARMLESS and not INSTALLER.fullmatch(name)))
 
 
 def web_folders(files: Files, layout: Layout) -> tuple[str, ...]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import posixpath
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from crm.steps import key, ordered, unfinished
 from playbooks.sftponly.ask import Asker
 from playbooks.sftponly.changes import plan_of
 from playbooks.sftponly.installer import Installer, sweep
-from playbooks.sftponly.layout import STAGE, Layout, relative
+from playbooks.sftponly.layout import Layout
 from playbooks.sftponly.lock import Held
 from playbooks.sftponly.place import Place, look, web_folders
 from playbooks.sftponly.release import Kept, Server, release_of, values
@@ -71,11 +69,10 @@ class SftpWork:
         )
         self._survey: Survey | None = None
         self._brought: Release | None = None
-        self._stages: tuple[str, ...] = ()
         self._phase = "stage"
 
     def begin(self) -> None:
-        """Remove what killed runs have left: installers, secret staging paths, half a switch."""
+        """Remove what killed runs have left: installers, half a switch."""
         self._held.confirm()
         recover(self._files, self._layout)
         look(self._files, self._layout)  # it says what is missing
@@ -84,13 +81,11 @@ class SftpWork:
         gone = sweep(self._files, web_folders(self._files, self._layout))
         if gone:
             self._phase = "recover"
-            self._say("left over", "done", f"{len(gone)} pages or links of a killed run were removed")
+            self._say("left over", "done", f"{len(gone)} pages of a killed run were removed")
             self._phase = "stage"
 
     def close(self) -> None:
         """Leave nothing behind in the web root."""
-        with contextlib.suppress(CrmhostError):
-            self._unstage()
         with contextlib.suppress(CrmhostError):
             self._installer.leave()
 
@@ -152,17 +147,15 @@ class SftpWork:
         self.record(Event("steps", name, "done"))
 
     def ready(self, want: Want, release: Release) -> None:
-        """Ask the candidate at a secret path of the site until it reaches its database; raises GateFailed."""
+        """Ask the candidate through the installer until it reaches its database; raises GateFailed."""
         self._held.confirm()
         place = look(self._files, self._layout)
         self._asker(want, release).wait(want.recipe.ready, self._ground.patience, _still(place, release))
-        self._unstage()
 
     def switch(self, want: Want, release: Release) -> None:
         """Let the release serve: one rename of a link, where the server can; else two, and the gap is measured."""
         self._phase = "switch"
         place = look(self._files, self._layout)
-        self._unstage()
         self._installer.leave()
         self._held.confirm()
         self.record(Event("switch", release.id, "begin", f"from {place.serving}"))
@@ -235,7 +228,6 @@ class SftpWork:
     def destroy(self, *, keep_data: bool) -> None:
         """Remove everything of the contract, and prove by SFTP and HTTPS that it is gone."""
         self._held.confirm()
-        self._unstage()
         self._remover().contract(keep_data=keep_data)
 
     def _look(self, want: Want) -> Survey:
@@ -256,30 +248,8 @@ class SftpWork:
         return dict(values(want, release, self._known(want).home, self._spot.server))
 
     def _asker(self, want: Want, release: Release) -> Asker:
-        return Asker(
-            self._spot.site,
-            self._installer,
-            self._spot.server,
-            want,
-            release,
-            self._values(want, release),
-            f"/{self._staged(want, release)}",
-        )
-
-    def _staged(self, want: Want, release: Release) -> str:
-        """Return the secret path at which the candidate is reached, after making the link to it."""
-        if not self._stages:
-            app = self._files.resolved(f"{self._layout.release(release.id)}/app/{want.recipe.web_root}")
-            name = f"{STAGE}{secrets.token_hex(16)}"
-            self._stages = tuple(f"{folder}/{name}" for folder in web_folders(self._files, self._layout))
-            for path in self._stages:
-                self._files.link(relative(app, posixpath.dirname(path)), path)
-        return posixpath.basename(self._stages[0])
-
-    def _unstage(self) -> None:
-        stages, self._stages = self._stages, ()
-        for path in stages:
-            self._files.drop(path)
+        spot = self._spot
+        return Asker(spot.site, self._installer, spot.server, want, release, self._values(want, release), staged=True)
 
     def _mark(self, want: Want, release: Release, name: str, state: str) -> None:
         schema = [release.recipe, release.version, release.schema]

@@ -86,8 +86,11 @@ class SftpHost:
         until(lambda: _up(self), "the web host answers again", 120)
 
     def restart(self) -> None:
-        """Start its servers anew."""
-        self.container.restart(timeout=5)
+        """Start its servers anew, within the container: one that is started again may get another address."""
+        self.run(
+            "pkill -x sshd; pkill -x mariadbd; while pgrep -x 'sshd|mariadbd' >/dev/null; do sleep 0.1; done;"
+            " pid=$(cat /run/apache2/apache2.pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.1; done"
+        )
         until(lambda: _up(self), "the web host answers again", 120)
 
     def web_root(self) -> Sequence[str]:
@@ -120,7 +123,8 @@ def serving(client: docker.DockerClient, image: str, folder: Path, setup: str = 
     for key in ("host", "client"):
         make_key(folder / key)
     name = f"crmhost-sftp-{secrets.token_hex(4)}"
-    command = ["sh", "-c", f"rm -f /run/apache2/apache2.pid; {_FRESH}; {setup}; exec /usr/local/bin/webhost"]
+    servers = "while :; do setsid -w /usr/local/bin/webhost; end=$?; test $end -eq 0 -o $end -gt 128 || exit $end; done"
+    command = ["sh", "-c", f"{_FRESH}; {setup}; {servers}"]
     container = client.containers.create(image, command, name=name, hostname="webhost")
     try:
         files = {

@@ -9,6 +9,7 @@ const TOKEN_SHA256 = '@TOKEN_SHA256@';
 const UNTIL = @UNTIL@;
 const MAY = '@MAY@';
 const HOME = '@HOME@';
+const TAIL = '@TAIL@';
 const SLICE = 5.0;
 const CHUNK = 1048576;
 
@@ -55,12 +56,16 @@ function header_of($name)
 }
 
 $script = header_of('HTTP_X_CRMHOST_SCRIPT');
-$token = isset($_POST['token']) && is_string($_POST['token']) ? $_POST['token'] : header_of('HTTP_X_CRMHOST_TOKEN');
+$page = header_of('HTTP_X_CRMHOST_PAGE');
+$token = header_of('HTTP_X_CRMHOST_TOKEN'); // before a form's field of that name, which may be the CRM's own
+if ($token === '' && isset($_POST['token']) && is_string($_POST['token'])) {
+    $token = $_POST['token'];
+}
 if (!hash_equals(TOKEN_SHA256, hash('sha256', $token))) {
     silence(404);
 }
 header('X-Crmhost: 1'); // an error without this came before this page was run
-if ($script === '' && (!isset($_POST['do']) || !is_string($_POST['do']))) {
+if ($script === '' && $page === '' && (!isset($_POST['do']) || !is_string($_POST['do']))) {
     silence(404);
 }
 
@@ -85,8 +90,9 @@ function within($path)
 
 function home()
 {
-    $home = realpath(__DIR__ . '/' . HOME);
-    if ($home === false) {
+    clearstatcache(true); // or a folder that became a link is remembered as one, and HOME leads elsewhere from there
+    $home = realpath(realpath(__DIR__) . '/' . HOME);
+    if ($home === false || (TAIL !== '' && substr($home, -strlen(TAIL)) !== TAIL)) {
         throw new No('PHP cannot reach the folder of crmhost (open_basedir: ' . ini_get('open_basedir') . ')');
     }
     return $home;
@@ -588,23 +594,74 @@ function bye($given)
     return ['gone' => @unlink(__FILE__)];
 }
 
-// A PHP file of a release, run as the recipe says, with the request's body as its standard input.
-if ($script !== '') {
+// The PHP file that a web server would run for a path of a site, relative to its root: the file itself, or the
+// index.php of the folder or of the nearest one above.
+function page_at($root, $path)
+{
+    $names = array_values(array_filter(explode('/', $path), 'strlen'));
+    for ($left = count($names); $left >= 0; $left--) {
+        $here = implode('/', array_slice($names, 0, $left));
+        if ($left === count($names) && substr($here, -4) === '.php' && is_file(within($root . '/' . $here))) {
+            return $here;
+        }
+        $index = ltrim($here . '/index.php', '/');
+        if (is_file(within($root . '/' . $index))) {
+            return $index;
+        }
+    }
+    throw new No('no page of PHP is there');
+}
+
+// Lets a release that nobody sees yet believe that it is asked at the site's own address: what it remembers of that
+// address is right once it serves.
+function as_if_it_served($page, $root)
+{
+    list($method, $uri) = explode(' ', $page, 2);
+    $query = strpos($uri, '?') === false ? '' : substr($uri, strpos($uri, '?') + 1);
+    $file = page_at($root, parse_url($uri, PHP_URL_PATH));
+    $base = rtrim(dirname($_SERVER['SCRIPT_NAME']), '/');
+    foreach (array_keys($_SERVER) as $name) {
+        if (strpos($name, 'HTTP_X_CRMHOST_') === 0 || ($method === 'GET' && strpos($name, 'CONTENT_') === 0)) {
+            unset($_SERVER[$name]);
+        }
+    }
+    $_SERVER['REQUEST_METHOD'] = $method;
+    $_SERVER['REQUEST_URI'] = $base . $uri;
+    $_SERVER['QUERY_STRING'] = $query;
+    $_SERVER['SCRIPT_NAME'] = $_SERVER['PHP_SELF'] = $base . '/' . $file;
+    $_SERVER['DOCUMENT_ROOT'] = within($root);
+    $_SERVER['SCRIPT_FILENAME'] = within($root . '/' . $file);
+    parse_str($query, $_GET);
+    $_POST = $method === 'GET' ? [] : $_POST;
+    $_REQUEST = $_POST + $_GET;
+    ini_restore('display_errors');
+    ini_restore('error_reporting');
+    return $_SERVER['SCRIPT_FILENAME'];
+}
+
+// A PHP file of a release: run as the recipe says, with the request's body as its standard input, or as a page of it.
+if ($script . $page !== '') {
     try {
         $release = within(header_of('HTTP_X_CRMHOST_RELEASE'));
-        $script = within(header_of('HTTP_X_CRMHOST_RELEASE') . '/' . $script);
-        if (!is_file($script)) {
-            throw new No('no such file');
+        if ($page !== '') {
+            $root = rtrim(header_of('HTTP_X_CRMHOST_RELEASE') . '/app/' . header_of('HTTP_X_CRMHOST_ROOT'), '/');
+            $script = as_if_it_served($page, $root);
+            $release = dirname($script);
+        } else {
+            $script = within(header_of('HTTP_X_CRMHOST_RELEASE') . '/' . $script);
+            if (!is_file($script)) {
+                throw new No('no such file');
+            }
+            @ini_set('display_errors', '1');
+            header('Content-Type: text/plain; charset=utf-8');
         }
     } catch (\Throwable $no) {
         http_response_code(400);
         exit('crmhost: ' . $no->getMessage());
     }
     restore_error_handler();
-    @ini_set('display_errors', '1');
-    header('Content-Type: text/plain; charset=utf-8');
     chdir($release);
-    unset($no, $release, $token);
+    unset($no, $page, $release, $root, $token);
     require $script;
     exit;
 }

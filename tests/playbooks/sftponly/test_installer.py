@@ -63,7 +63,9 @@ def test_attacks(own_host: SftpHost) -> None:
         assert own_host.site.post(path, {"token[]": TOKEN, "do": "e30="}).status == 404
         assert own_host.site.post(path, {}).status == 404
         script = {"X-Crmhost-Script": "x.php", "X-Crmhost-Release": "releases/x", "X-Crmhost-Token": "8" * 64}
-        assert own_host.site.send(path, b"", script, 10.0).status == 404
+        shown = {"X-Crmhost-Page": "GET /", "X-Crmhost-Release": "releases/x", "X-Crmhost-Token": "8" * 64}
+        for headers in (script, shown):
+            assert own_host.site.send(path, b"", headers, 10.0).status == 404
         assert _unencrypted(own_host, path) == 404
         assert asked(own_host, path, TOKEN, verb="digest", file="data/kept")[0] == 200
         assert own_host.run(f"ls {HERE}/data") == "kept\n"
@@ -95,6 +97,32 @@ def test_a_page_that_may_only_ask(sftp_host: SftpHost) -> None:
             assert "may not do that" in asked(sftp_host, path, TOKEN, verb=verb, path="data")[1]
         assert json.loads(asked(sftp_host, path, TOKEN, verb="bye")[1]) == {"ok": True, "gone": True}
         assert sftp_host.site.get(path).status == 404
+
+
+TELLS = """<?php http_response_code(202); $ours = preg_grep("/CRMHOST/", array_keys($_SERVER));
+echo json_encode([$_SERVER["REQUEST_METHOD"], $_SERVER["REQUEST_URI"], $_SERVER["SCRIPT_NAME"], $_GET, $_POST,
+  getcwd() === __DIR__, $ours, array_keys(get_defined_vars())], JSON_UNESCAPED_SLASHES);
+"""
+
+
+def test_a_page_of_a_release_that_does_not_serve(sftp_host: SftpHost) -> None:
+    """It believes that it is asked at the site's own address, and meets nothing of the installer's."""
+    web = f"{HERE}/releases/r/app/web"
+    sftp_host.run(f"mkdir -p {web}/api; echo '{TELLS}' >{web}/api/index.php; chown -R acme: /srv/acme/site/.crmhost")
+    with sftp_host.reach() as reached:
+        installer = Installer(Files(reached), sftp_host.site, LAYOUT, "work")
+        for form in ({}, {"token": "the CRM's own"}):
+            answer = installer.page("r", "web", "/api/v1/x?a=1", form, 10.0)
+            *told, names = json.loads(answer.text)
+            method = "POST" if form else "GET"
+            assert (answer.status, told) == (
+                202,
+                [method, "/api/v1/x?a=1", "/api/index.php", {"a": "1"}, form or [], True, []],
+            )
+            assert not {"token", "release", "page", "root"} & set(names)
+        for path in ("/../../app/web/api/index.php", "/none.php", "/it's"):
+            assert installer.page("r", "web", path, {}, 10.0).status == 400
+        installer.leave()
 
 
 @pytest.mark.parametrize("way", ["files", "paths"])

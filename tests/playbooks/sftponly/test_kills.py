@@ -1,0 +1,155 @@
+"""kill -9 of a change over SFTP at what it tells, the lines of the host's journal among them; the same command again.
+
+CRMHOST_KILL_EVERY=1 kills at every one of them instead of at some; with `pytest -s` a table shows what was found.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from crm.errors import GateFailed
+from tests.playbooks.sftponly.test_walk import OURS, deployed, left_over, page, planned
+from tests.support.memo.recipe import Archives
+from tests.support.sftpdeployer import Verb, do
+from tests.support.sftphost import LEASE, SftpHost
+from tests.support.until import until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+EVERY = int(os.environ.get("CRMHOST_KILL_EVERY", "0"))
+LAST = 200
+"""No change tells so much."""
+LATE = (0.0, 0.02, 0.1)
+"""Seconds after the event, taken in turn: between two events lies what is done without telling."""
+ALTERED = "<?php // altered"
+PHASES = ("plan ", "lock ", "recover ", "stage ", "steps ", "gate ", "switch ", "retire ", "journal ")
+"""With which what is told begins; an error's lines do not."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is there, what is killed, and what must be there once the same command was given again."""
+
+    verb: Verb
+    version: str
+    before: Callable[[SftpHost, Archives], object]
+    after: Callable[[SftpHost, Archives], None]
+
+
+def _altered(host: SftpHost, archives: Archives) -> None:
+    deployed(host, archives)
+    host.run(f"echo '{ALTERED}' >{OURS}/current/app/htdocs/greet.php; rm {OURS}/current/app/htdocs/style.css")
+
+
+def _two(host: SftpHost, archives: Archives) -> None:
+    deployed(host, archives)
+    deployed(host, archives, "1.1")
+
+
+def serves(version: str) -> Callable[[SftpHost, Archives], None]:
+    """Return what fails unless the release serves, with one administrator, and nothing is left to do."""
+
+    def whole(host: SftpHost, archives: Archives) -> None:
+        assert planned(host, archives, version).changes == ()
+        assert f"memo {version} in vi" in page(host)
+        assert left_over(host) == ""
+        assert host.run("mariadb -N acme -e 'select count(*) from users'") == "1\n"
+
+    return whole
+
+
+def _kept(host: SftpHost, archives: Archives) -> None:
+    serves("1.0")(host, archives)
+    assert ALTERED in host.run(f"cat {OURS}/kept/*/htdocs/greet.php")
+
+
+def _gone(host: SftpHost, _: Archives) -> None:
+    assert host.run("find /srv/acme/site -printf '%P '") == " public public/index.html "
+    assert host.run("mariadb -N acme -e 'show tables'") == ""
+
+
+SCENARIOS = {
+    "first deploy": Scenario("deploy", "1.0", lambda _host, _archives: None, serves("1.0")),
+    "another version": Scenario("deploy", "1.1", deployed, serves("1.1")),
+    "a broken version": Scenario("deploy", "broken", deployed, serves("1.0")),
+    "files altered": Scenario("deploy", "1.0", _altered, _kept),
+    "rollback": Scenario("rollback", "1.1", _two, serves("1.0")),
+    "destroy": Scenario("destroy", "1.0", deployed, _gone),
+}
+SAMPLE = {
+    "first deploy": ((12, 0.0), (21, 0.0)),
+    "another version": ((13, 0.02),),
+    "files altered": ((8, 0.1),),
+    "rollback": ((9, 0.0),),
+    "destroy": ((3, 0.1),),
+}
+"""The so-manieth event after which CI kills each, and how many seconds later."""
+WITHIN = {"destroy": tuple((3, tenth / 10) for tenth in range(1, 6))}
+"""What takes long and tells nothing meanwhile."""
+
+
+def turns(name: str) -> Iterator[tuple[int, float]]:
+    """Yield when it is killed."""
+    if not EVERY:
+        yield from SAMPLE[name]
+        return
+    yield from WITHIN.get(name, ())
+    yield from ((number, LATE[number % len(LATE)]) for number in range(1, LAST, EVERY))
+
+
+@pytest.mark.parametrize("name", SCENARIOS if EVERY else SAMPLE)
+def test_killed_and_run_again(sftp_host: SftpHost, tmp_path: Path, name: str) -> None:
+    """The same command again ends the same, wherever it was killed."""
+    scenario, archives = SCENARIOS[name], Archives(tmp_path)
+    for number, late in turns(name):
+        scenario.before(sftp_host, archives)
+        told, struck = _killed(sftp_host, tmp_path, scenario, (number, late))
+        begun = time.monotonic()
+        met = _again(sftp_host, archives, scenario) if struck else "it was through"
+        scenario.after(sftp_host, archives)
+        print(f"{name:<16} {number:>3} + {late:.2f} s {told[-1]:<46} {met:<16} {time.monotonic() - begun:5.1f} s")  # noqa: T201 -- the table, shown with -s
+        sftp_host.reset()
+        if len(told) < number:
+            assert EVERY, f"{name} tells fewer than {number} things"
+            return
+
+
+def _again(host: SftpHost, archives: Archives, scenario: Scenario) -> str:
+    until(lambda: idle(host) > LEASE.silence, "the lease is over", 30)
+    if scenario.version == "broken":
+        with pytest.raises(GateFailed, match="500 broken"):
+            do(host, archives, scenario.verb, scenario.version)
+        return "refused again"
+    if scenario.verb == "rollback" and "memo 1.0 in vi" in page(host):  # a second one would go forth again
+        return do(host, archives, "deploy", "1.0")
+    return do(host, archives, scenario.verb, scenario.version)
+
+
+def _killed(host: SftpHost, folder: Path, scenario: Scenario, turn: tuple[int, float]) -> tuple[list[str], bool]:
+    """Do it in a process of its own that is killed; return what it told, and whether it did not end before."""
+    command = [sys.executable, "-m", "tests.support.sftpdeployer", host.address, str(host.folder), str(folder)]
+    done = subprocess.run(
+        [*command, scenario.verb, scenario.version, *map(str, turn)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    struck = done.returncode == -signal.SIGKILL
+    assert struck or done.returncode == 0 or "500 broken" in done.stderr, done.stderr
+    return [line for line in done.stderr.splitlines() if line.startswith(PHASES)], struck
+
+
+def idle(host: SftpHost) -> int:
+    """Return how many seconds ago the last sign of life was; a large number where there never was one."""
+    ask = f"echo $(( $(date +%s) - $(stat -c %Y {OURS}/alive-* 2>/dev/null | sort -n | tail -n 1 || true) + 0 ))"
+    return int(host.run(ask).strip() or 0)
