@@ -17,9 +17,9 @@ from crm.steps import ordered
 from playbooks.kind import Resource
 from playbooks.kinds.account import SHELL, AccountWanted
 from playbooks.kinds.file import FileWanted
-from playbooks.kinds.firewall import FirewallWanted
 from playbooks.kinds.folder import FolderWanted
 from playbooks.kinds.link import LinkWanted
+from playbooks.kinds.nftables import FirewallWanted
 from playbooks.kinds.pgdatabase import PgDatabaseWanted
 from playbooks.kinds.role import RoleWanted
 from playbooks.kinds.site import FOLDER as SITES

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from playbooks.kinds.firewall import FirewallWanted, Opening
+from playbooks.kinds.nftables import FirewallWanted, Opening
 
 
 @dataclass(frozen=True, slots=True)

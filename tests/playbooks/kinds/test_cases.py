@@ -21,9 +21,10 @@ from playbooks.kinds.cron import CronKind, CronWanted
 from playbooks.kinds.database import DatabaseKind, DatabaseWanted
 from playbooks.kinds.door import DoorKind, DoorWanted
 from playbooks.kinds.file import FileKind, FileWanted
-from playbooks.kinds.firewall import FirewallKind, FirewallWanted, Opening
+from playbooks.kinds.firewall import FirewallKind
 from playbooks.kinds.folder import FolderKind, FolderWanted
 from playbooks.kinds.link import LinkKind, LinkWanted
+from playbooks.kinds.nftables import FirewallWanted, Opening
 from playbooks.kinds.package import PackageKind, PackageWanted
 from playbooks.kinds.parcel import Packed, ParcelKind, ParcelWanted
 from playbooks.kinds.pgdatabase import PgDatabaseKind, PgDatabaseWanted
@@ -139,6 +140,6 @@ def test_a_case_is_planned_and_done_as_written(path: Path) -> None:
 
 
 def test_every_kind_has_cases() -> None:
-    shared = {"__init__", "places", "postgres", "systemd"}
+    shared = {"__init__", "nftables", "places", "postgres", "systemd"}
     kinds = {path.stem for path in (FOLDER.parents[2] / "playbooks" / "kinds").glob("*.py")} - shared
     assert kinds == set(KINDS) == {path.parts[-3] for path in CASES}

@@ -9,7 +9,8 @@ import pytest
 
 from crm.errors import HostError
 from playbooks.kind import Resource
-from playbooks.kinds.firewall import FirewallKind, FirewallSeen, FirewallWanted, Opening
+from playbooks.kinds.firewall import FirewallKind, FirewallSeen
+from playbooks.kinds.nftables import FirewallWanted, Opening
 from playbooks.session import Session
 from tests.playbooks.kinds.conftest import converge, planned, seen
 from tests.support.lanhost import LanHost

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from crm.errors import HostError
-from playbooks.kinds.firewall import FirewallWanted, Opening
+from playbooks.kinds.nftables import FirewallWanted, Opening
 from playbooks.lan.driver import refusal
 from playbooks.lan.facts import Place, PlaceKind, RecordKind
 from playbooks.lan.firewall import Asked, decode_asked, encode_asked, together
