@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from crm.plan import Release
 from crm.slots import Filled
 from playbooks.lan import acme, units
 from playbooks.lan.acme import Acme
-from playbooks.lan.issuing import refused
+from playbooks.lan.issuing import Present, present, read_site, refused
 from playbooks.lan.layout import USER_BYTES, Layout
 from playbooks.lan.sites import Address, Certificate, interim, sent_on, site
 from playbooks.lan.slots import PORTS, free_port
@@ -94,6 +95,31 @@ def test_a_certificate_that_is_not_issued_says_why_and_what_to_do(printed: str, 
     assert what in error.what
     assert "Starting" not in error.what
     assert error.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize("name", ["https-acme.conf", "https.conf", "none"])
+@pytest.mark.parametrize("there", [True, False], ids=["there", "gone"])
+def test_what_a_site_is_before_an_authority_asks_it(tmp_path: Path, name: str, *, there: bool) -> None:
+    file, certificate, active = tmp_path / "site", tmp_path / "acme.pem", tmp_path / "systemctl"
+    active.write_text("#!/bin/sh\n")
+    active.chmod(0o755)
+    text = (GOLDEN / name).read_text() if name != "none" else None
+    if text is not None:
+        file.write_text(text.replace(acme.site_file(ACME), str(certificate)))
+    certificate.write_text("x" if there else "")
+    script = present(ACME, ASKED).text.replace(acme.site_file(ACME), str(certificate))
+    script = script.replace("/etc/nginx/conf.d/crmhost-acme.conf", str(file))
+
+    def seen() -> Present:
+        said = subprocess.run(
+            ["sh"], input=script, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=True
+        )
+        return read_site(said.stdout)
+
+    asked = name == "https-acme.conf"
+    assert seen() == Present(answers=asked, secured=text is not None, lost=False)
+    active.write_text("#!/bin/sh\nexit 3\n")
+    assert seen() == Present(answers=False, secured=text is not None, lost=asked and not there)
 
 
 def test_a_url_with_a_path_is_refused() -> None:
