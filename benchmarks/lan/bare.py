@@ -26,6 +26,8 @@ from playbooks.kinds.site import FOLDER as SITES
 from playbooks.kinds.site import SiteWanted
 from playbooks.kinds.unit import FOLDER as UNITS
 from playbooks.kinds.unit import UnitWanted
+from playbooks.kinds.upstream import FOLDER as UPSTREAMS
+from playbooks.kinds.upstream import UpstreamWanted
 from playbooks.kinds.venv import VenvWanted
 from playbooks.lan.asuser import before
 from playbooks.lan.layout import Layout
@@ -68,6 +70,9 @@ def _made(resource: Resource) -> Iterator[Sh]:  # noqa: C901 -- a case for each 
             yield _venv(key, one)
         case LinkWanted(target):
             yield sh("ln -sfn {target} {key}", target=target, key=key)
+        case UpstreamWanted() as one:
+            folder = f"{UPSTREAMS}/{key}"
+            yield sh("install -d -m 755 {folder} {folder}/{to}\nln -sfn {to} {folder}/now", folder=folder, to=one.place)
         case SiteWanted(content):
             yield _file(f"{SITES}/crmhost-{key}.conf", content)
             yield sh("nginx -t -q\nsystemctl reload nginx")

@@ -26,6 +26,8 @@ from playbooks.kinds.site import FOLDER as SITES
 from playbooks.kinds.site import SiteWanted
 from playbooks.kinds.unit import FOLDER as UNITS
 from playbooks.kinds.unit import UnitWanted
+from playbooks.kinds.upstream import FOLDER as UPSTREAMS
+from playbooks.kinds.upstream import UpstreamWanted
 from playbooks.kinds.venv import MARKER, VenvWanted
 from playbooks.lan.survey import Survey
 from playbooks.shell import sh
@@ -65,6 +67,8 @@ def _tasks(resource: Resource, seen: Survey) -> Iterator[Task]:  # noqa: C901 --
             yield {"do": "shell", "command": runs.text, "answer": "runs"}
         case LinkWanted(target):
             yield {"do": "link", "path": resource.key, "target": target}
+        case UpstreamWanted() as one:
+            yield {"do": "link", "path": f"{UPSTREAMS}/{resource.key}/now", "target": one.place}
         case SiteWanted(content):
             yield _file(f"{SITES}/crmhost-{resource.key}.conf", content)
         case ServiceWanted():
