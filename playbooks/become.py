@@ -155,8 +155,6 @@ class _Channel:
                 return
             try:
                 self._find_out(self._ahead)
-            except TimeoutError:
-                raise
             except HostError as error:
                 self._wire.refused = error
                 self._done()
