@@ -131,6 +131,23 @@ def ended(layout: Layout, kept: Sequence[Manifest]) -> Sh:
     return lines(_REST, *held, _unused(layout))
 
 
+def outdated(layout: Layout, others: Sequence[Manifest], *, end: bool = False) -> Sh:
+    """Return the script that fails while the host's Passenger runs a process of another release, after a second.
+
+    end: it waits for longer, then ends who does not end, and fails for who stays.
+    """
+    held = [layout.alive(one.release) for one in others if one.front == "passenger"]
+    if end:
+        why = "a process of another release does not end"
+        rests = [
+            sh("if [ -e {file} ]; then rest {file} {why} flock -n {file} true; fi", file=one, why=why) for one in held
+        ]
+        return lines(_REST, *rests)
+    return lines(
+        sh(":"), *(sh("if [ -e {file} ]; then flock -w 1 {file} true || exit 1; fi", file=one) for one in held)
+    )
+
+
 def _unused(layout: Layout) -> Sh:
     if layout.database == "mysql":
         ends = program("mysql", HOST_PYTHON, "rest", layout.access, str(_JOB))

@@ -109,6 +109,10 @@ class Layout(Folders):
             return ""
         return posixpath.normpath(posixpath.join(self.home, self.document_root))
 
+    def alive(self, release: Release) -> str:
+        """Return the file that each process of the release holds which the host's Passenger runs."""
+        return f"{self.release(release.id)}/alive"
+
     @property
     def closed(self) -> str:
         """Return the file while whose existence Passenger and PHP answer that the site is closed."""

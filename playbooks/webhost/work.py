@@ -36,6 +36,8 @@ from playbooks.webhost.upkeep import stale
 
 _PAGE = Ask(Http("GET", "/"), r"^503 ")
 _PAGE_PATIENCE = 15.0
+_RESTART = 20
+"""How often Passenger is asked, once a second, before what it still runs is ended; it looks every ten seconds."""
 
 
 class WebHostWork(HostWork[Layout, Place, Survey]):
@@ -189,7 +191,22 @@ class WebHostWork(HostWork[Layout, Place, Survey]):
         if manifest.front != "process" and self._customers_are_out():
             self._converge(serving)
             self._see_page(want, manifest, place, self._patience.serving)
+            self._await_restart(want, manifest, place)
         self._converge(closed.opening(self.layout, self._salt, serving))
+
+    def _await_restart(self, want: Want, manifest: Manifest, place: Place) -> None:
+        """Wait until the host's Passenger runs no process of another release: such a one would meet the new data.
+
+        One that it started beside the old ones after the link was switched shows the page as well, so the page alone
+        says nothing of those. Passenger looks for a restart only when it is asked.
+        """
+        others = [one.manifest for one in place.kept if one.manifest.release.id != manifest.release.id]
+        look = closed.outdated(self.layout, others)
+        for _ in range(_RESTART):
+            if self.session.run("look for processes of other releases", look, safe=True, timeout=60.0).code == 0:
+                return
+            self._see_page(want, manifest, place, self._patience.serving)
+        self._run("end processes of other releases", closed.outdated(self.layout, others, end=True))
 
     def _customers_are_out(self) -> bool:
         if crossings.unfinished(self._crossing) is None:

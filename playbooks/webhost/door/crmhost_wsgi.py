@@ -5,6 +5,7 @@ process; `mark`, which tells releases apart; `closed`, a file while whose existe
 only 503 is answered, with `page`; `log`.
 """
 
+import fcntl
 import http
 import importlib
 import json
@@ -17,6 +18,8 @@ from typing import Any
 from wsgiref.simple_server import WSGIServer, make_server
 
 HERE = pathlib.Path(__file__).resolve().parent
+ALIVE = "alive"
+"""The file of a release that each of its processes holds while it lives."""
 MARK = "X-Crmhost-Release"
 """The header that says which release answers; its value is a digest, so it names neither the CRM nor its version."""
 
@@ -63,6 +66,7 @@ def closed(start: Start, page: pathlib.Path) -> Iterable[bytes]:
 
 def served() -> Application:
     """Return the application for the host's web server: what it prints as an error goes to the web process's log."""
+    fcntl.flock(os.open(HERE / ALIVE, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_SH)  # until this process ends
     spec = read()
     os.environ.update(spec["env"])
     descriptor = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

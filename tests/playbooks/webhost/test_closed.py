@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from importlib import resources
 from pathlib import Path
@@ -67,6 +68,16 @@ def test_whoever_is_at_work_is_waited_for(layout: Layout, path: str) -> None:
         assert holder.stdin is not None
         holder.stdin.close()
         assert waiting.wait(30) == 0
+
+
+def test_a_process_of_another_release_is_seen_while_it_lives(layout: Layout) -> None:
+    led = replace(MANIFEST, front="passenger")
+    look = ["sh", "-c", closed.outdated(layout, [led]).text]
+    assert subprocess.run(look, check=False).returncode == 0, "it never ran"
+    Path(layout.release(RELEASE.id)).mkdir(parents=True)
+    with holding(layout.alive(RELEASE)):
+        assert subprocess.run(look, check=False).returncode == 1
+    assert subprocess.run(look, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("path", ["run/job-beat.cron", "data/db.sqlite3"])
