@@ -12,7 +12,7 @@ from crm.recipe import Recipe
 from playbooks.host import Host
 from playbooks.sftponly.changes import plan_of
 from playbooks.sftponly.installer import Installer, Silent, sweep
-from playbooks.sftponly.lock import Lease, hold, holder
+from playbooks.sftponly.lock import Lease, abandoned, hold, holder
 from playbooks.sftponly.place import look, web_folders
 from playbooks.sftponly.root import torn
 from playbooks.sftponly.sftp import Files
@@ -131,12 +131,10 @@ class SftpDriver:
         )
 
     def _killed(self) -> bool:
-        """Tell whether somebody holds the lock who gives no sign of life any more."""
+        """Tell whether nobody is at work and yet something is left of somebody's."""
         files, layout = self._ground.files, self._layout
-        if files.entry(layout.lock) is None:
-            return False
-        at_work = holder(files, layout, Installer(files, self._spot.site, layout, "ask").now())
-        return at_work is not None and at_work.idle > self._lease.silence
+        clock = Installer(files, self._spot.site, layout, "ask")
+        return abandoned(files, layout, self._lease.silence, clock.now)
 
     def _note(self, said: str) -> None:
         self._ground.progress(Event("plan", "php", "note", said))

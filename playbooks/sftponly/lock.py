@@ -11,7 +11,7 @@ import contextlib
 import json
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +20,9 @@ from playbooks.host import Host
 from playbooks.sftponly.layout import Layout
 from playbooks.sftponly.sftp import Files
 from playbooks.terminal import safe_line
+
+_OURS = ("lock", "alive-", "lock-of-")
+"""How the names of the lock, of signs of life, and of a dead holder's lock begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,22 @@ def holder(files: Files, layout: Layout, now: int) -> Holder | None:
     return Holder(token, who, doing, max(0, now - alive.changed) if alive is not None else 0)
 
 
+def abandoned(files: Files, layout: Layout, silence: float, now: Callable[[], int]) -> bool:
+    """Tell whether runs have left a lock or signs of life, and none of them shows one for `silence` seconds.
+
+    now: the host's time, in seconds; it is asked for where something was left.
+    """
+    left = [one for one in files.list(layout.root) if one.name.startswith(_OURS)]
+    at = now() if left else 0
+    return bool(left) and all(at - one.changed > silence for one in left)
+
+
 def _take(files: Files, layout: Layout, token: str, who: str, doing: str, lease: Lease) -> None:
     body = json.dumps({"token": token, "who": who, "doing": doing}).encode()
     files.create(_life(layout, token), b".")
     for _ in range(2):
         if files.create(layout.lock, body):
+            _sweep(files, layout, token, lease)
             return
         mine = files.entry(_life(layout, token))
         found = holder(files, layout, 0 if mine is None else mine.changed)
@@ -116,6 +130,14 @@ def _take(files: Files, layout: Layout, token: str, who: str, doing: str, lease:
         _clear_away(files, layout, found, token)
     files.drop(_life(layout, token))
     raise LockHeld(f"{layout.contract}: somebody else was quicker to lock it", "Run the same command again.")
+
+
+def _sweep(files: Files, layout: Layout, token: str, lease: Lease) -> None:
+    """Remove what those have left who were killed on their way to the lock."""
+    mine = files.entry(_life(layout, token))
+    for one in files.list(layout.root):
+        if mine is not None and one.name.startswith(_OURS[1:]) and mine.changed - one.changed > lease.silence:
+            files.drop(layout.below(one.name))
 
 
 def _clear_away(files: Files, layout: Layout, dead: Holder, token: str) -> None:

@@ -92,9 +92,10 @@ class Remover:
         path = f"{self.layout.release(kept.id)}/list"
         raw = self.files.read(path, LIST_BYTES)
         root = f"{kept.manifest.web_root}/".lstrip("/")
-        found = () if raw is None else tuple(parse(raw.decode("ascii", "replace"), path).members)
+        found = () if raw is None else tuple(parse(raw.decode("utf-8", "replace"), path).members)
         served = (one.removeprefix(root) for one in found if one.startswith(root))
-        return tuple(f"/{one}" for one in served if "/" not in one and not one.startswith("index."))[:_PROBES]
+        plain = (one for one in served if one.isascii() and "/" not in one and not one.startswith("index."))
+        return tuple(f"/{one}" for one in plain)[:_PROBES]
 
     def _prove(self, probes: tuple[str, ...], *, keep_data: bool) -> None:
         left = [entry.name for entry in self.files.list(self.layout.root) if not (keep_data and entry.name == "data")]

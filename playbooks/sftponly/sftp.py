@@ -85,8 +85,11 @@ class Files:
         return data
 
     def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
-        """Put a whole file in its place: `mode` before its first byte, then one rename over what was there."""
-        new = _beside(path, NEW)
+        """Put a whole file in its place: `mode` before its first byte, then one rename over what was there.
+
+        Until then it ends as it will: one of PHP with a password in it is run by a web server, never handed out.
+        """
+        new = _beside(path, NEW + posixpath.splitext(path)[1])
         with self._said(path):
             with contextlib.suppress(FileNotFoundError):
                 self._client.remove(new)

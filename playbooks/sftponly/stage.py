@@ -114,7 +114,7 @@ class Stager:
             return None, None
         path = f"{self.layout.release(kept.id)}/list"
         raw = self.files.read(path, LIST_BYTES)
-        found = None if raw is None else parse(raw.decode("ascii", "replace"), path)
+        found = None if raw is None else parse(raw.decode("utf-8", "replace"), path)
         if found is None or found.sha256 != kept.manifest.tree:
             return None, None
         return Base(f"releases/{kept.id}/app", f"releases/{kept.id}/list"), found

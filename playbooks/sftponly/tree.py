@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tarfile
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from playbooks.terminal import safe_line
 
 MOST_FILES = 200_000
 MOST_BYTES = 4 << 30
-LONGEST = 1000  # characters of a path
+LONGEST = 1000  # bytes of a path
+_UNSEEN = frozenset(("Cc", "Cf", "Co", "Cs", "Zl", "Zp"))
+"""What no name has: control and format characters, those of nobody's, bytes that are no UTF-8, ends of lines."""
 _FORBIDDEN = frozenset("\\\"'`:*?<>|")
 
 
@@ -91,14 +94,13 @@ def check_name(path: str) -> str:
     """Return the path of a file in an archive; raises Refused for one that a host must not be asked to make."""
     names = path.split("/")
     if (
-        not path.isascii()
-        or not path.isprintable()
-        or len(path) > LONGEST
+        any(unicodedata.category(character) in _UNSEEN for character in path)
+        or len(path.encode(errors="replace")) > LONGEST
         or any(name in ("", ".", "..") or _FORBIDDEN & set(name) for name in names)
     ):
         raise Refused(
             f"the archive has a file called {safe_line(ascii(path), 120)}, a name that is not unpacked on a host",
-            "Nothing was sent. Names are plain: no .., no quotes or control characters.",
+            "Nothing was sent. Names are plain: no .., no quotes, nothing that is not seen.",
         )
     return path
 

@@ -22,7 +22,7 @@ from playbooks.sftponly.place import Place, look, web_folders
 from playbooks.sftponly.release import Kept, Server, release_of, values
 from playbooks.sftponly.remove import Remover, past
 from playbooks.sftponly.root import check_hidden, recover, serve
-from playbooks.sftponly.sftp import Files
+from playbooks.sftponly.sftp import NEW, Files
 from playbooks.sftponly.stage import Stager
 from playbooks.sftponly.steps import LOG, PHASES, Request, database, due, masked, records_of, way_of
 from playbooks.sftponly.survey import Survey, configuration, survey
@@ -78,6 +78,9 @@ class SftpWork:
         look(self._files, self._layout)  # it says what is missing
         for name in ("journal", LOG):
             self._files.create(self._layout.below(name), b"")
+        for entry in self._files.list(self._layout.below("releases")):
+            for new in (NEW, f"{NEW}.json"):  # the proof and the manifest, which may be written though nothing differs
+                self._files.drop(f"{self._layout.release(entry.name)}/{new}")
         gone = sweep(self._files, web_folders(self._files, self._layout))
         if gone:
             self._phase = "recover"

@@ -101,7 +101,8 @@ function home()
 // A file of a tree: what the archive may hold, and nothing else.
 function member($path)
 {
-    if (!is_string($path) || strlen($path) > 1000 || !preg_match('#^[\x20-\x7e]+$#D', $path)) {
+    $unseen = '#[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]#u';
+    if (!is_string($path) || $path === '' || strlen($path) > 1000 || preg_match($unseen, $path) !== 0) {
         throw new No('a name in the archive is not allowed');
     }
     foreach (explode('/', $path) as $name) {
