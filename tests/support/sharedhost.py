@@ -113,7 +113,7 @@ def give_database(host: SharedHost) -> None:
     """Make the database that the host gives its customer, and the account on it, as a hosting panel does."""
     quoted = DATABASE_PASSWORD.replace("\\", "\\\\").replace("'", "''")
     host.sql(
-        f"create or replace database {DATABASE} character set utf8mb4;"
+        f"set foreign_key_checks = 0; create or replace database {DATABASE} character set utf8mb4;"
         f"create or replace user {DATABASE}@localhost identified by '{quoted}';"
         f"grant all on {DATABASE}.* to {DATABASE}@localhost"
     )
