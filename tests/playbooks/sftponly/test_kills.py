@@ -59,7 +59,7 @@ def serves(version: str) -> Callable[[SftpHost, Archives], None]:
 
     def whole(host: SftpHost, archives: Archives) -> None:
         assert planned(host, archives, version).changes == ()
-        assert f"memo {version} in vi" in page(host)
+        until(lambda: f"memo {version} in vi" in page(host), "each process of PHP looks where the link leads now", 150)
         assert left_over(host) == ""
         assert host.run("mariadb -N acme -e 'select count(*) from users'") == "1\n"
 
