@@ -14,7 +14,7 @@ from contract.model import Contract, Lan
 from crm.errors import CrmhostError
 from crmhost.files import write_private
 from crmhost.fleet import Fleet
-from crmhost.lanacme import root_of
+from crmhost.lan import door_of
 from crmhost.lancertificate import AUTHORITY
 from monitor.probe.handle import trusted_certificates
 
@@ -64,11 +64,9 @@ def _own(contract: Contract) -> bool:
 
 
 def _server(fleet: Fleet, contract: Contract) -> Iterator[str]:
-    target = contract.target
-    if _own(contract) and (made := fleet.vault.get(contract.id, AUTHORITY)) is not None:
-        yield made
-    elif isinstance(target, Lan) and target.acme is not None and target.acme.root is not None:
-        yield root_of(fleet.folder, fleet.shown(fleet.contract_file(contract.id)), target.acme.root)
+    believed = door_of(fleet, contract).authority
+    if believed is not None:
+        yield believed
 
 
 def _read(fleet: Fleet, named: str) -> str:
