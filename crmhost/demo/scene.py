@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from crmhost.demo.commands import Commands
 from crmhost.receiver import Receiver, server
 from crmhost.sandbox.host import Sandbox
+from crmhost.sandbox.ports import free_port
 from crmhost.vault import make_identity
 
 REUSED = ("artifacts", "templates")
@@ -61,12 +61,6 @@ def set_scene(environment: Mapping[str, str]) -> Iterator[Scene]:
             site=free_port(),
             metrics=free_port(),
         )
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def sweep(folder: Path, *, keep_fleet: bool) -> None:

@@ -18,6 +18,8 @@ SKEW = 10
 """Seconds that the server's clock may differ from this machine's."""
 OLDEST = {"debian": 12, "ubuntu": 22}
 """The oldest releases whose packages are new enough."""
+SPARE = 20
+"""Connections of PostgreSQL that one more customer may need: each thread and worker has one, and two releases run."""
 SERVER = "nginx"
 """The program that serves customers' sites."""
 _WAYS = {
@@ -51,6 +53,7 @@ def judge(recipe: Recipe, ports: tuple[int, ...], asked: Asked) -> Iterator[Find
     yield _clock(asked)
     yield from (_port(port, seen) for port in ports)
     yield _packaging(seen)
+    yield from _connections(seen)
 
 
 def asked_by(host: str, acme: Mapping[str, str | None] | None) -> Iterator[Finding]:
@@ -140,3 +143,15 @@ def _packaging(seen: ServerCondition) -> Finding:
     return Finding(
         "apt", f"{held} holds a lock of apt or dpkg", "Wait until it ends; a deploy waits for some minutes by itself."
     )
+
+
+def _connections(seen: ServerCondition) -> Iterator[Finding]:
+    """Judge what is left of PostgreSQL's connections; nothing is said where it does not run yet."""
+    if seen.connections is None:
+        return
+    taken, most = seen.connections
+    remedy = (
+        "Let max_connections be 500 in /etc/postgresql/VERSION/main/conf.d/crmhost.conf (a deploy writes it), and start"
+        " PostgreSQL anew at a quiet hour: systemctl restart postgresql"
+    )
+    yield Finding("postgresql", f"{taken} of {most} connections are taken", remedy if most - taken < SPARE else "")

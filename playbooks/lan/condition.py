@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from playbooks.kind import Account, Row
+from playbooks.kinds import postgres
 from playbooks.lan.layout import BASE
 from playbooks.looking import KIB, Looks, condition, free
 from playbooks.shell import Sh, sh
@@ -29,6 +30,7 @@ class ServerCondition:
     clock: its time in seconds since 1970. release: (id, version, name) of os-release. systemd: its version, where it is
     the server's init. disk, files: what is free where customers' data will lie. ports: the programs that listen at
     each, `?` where the account may not know. packaging: the programs that hold a lock of apt or dpkg, with their ids.
+    connections: of PostgreSQL, (taken now, at most), where it runs and the account may ask.
     """
 
     clock: int
@@ -39,6 +41,7 @@ class ServerCondition:
     memory: int | None = None
     ports: Mapping[int, tuple[str, ...]] | None = None
     packaging: tuple[str, ...] = ()
+    connections: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,15 @@ for o in {locks}; do
     if [ -r "/proc/$q/fd" ]; then ls -l "/proc/$q/fd" 2>/dev/null | grep -q -F -e "-> $o" || continue; fi
     row {key} packaging "$(cat "/proc/$q/comm" 2>/dev/null) $q"
   done </proc/locks
-done""",
+done
+if command -v psql >/dev/null 2>&1 && t=$({connections} 2>/dev/null) && [ -n "$t" ]; then
+  row {key} connections "${{t%%|*}}" "${{t#*|}}"
+fi""",
             key=key,
             base=BASE,
             ports=[str(port) for port in want.ports],
             locks=LOCKS,
+            connections=postgres.run("select count(*), current_setting('max_connections') from pg_stat_activity"),
         )
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, ServerCondition]:
@@ -104,6 +111,7 @@ def _condition(said: Mapping[str, Sequence[tuple[str, ...]]]) -> ServerCondition
         memory=int(memory[0][0]) * KIB if memory else None,
         ports={int(port): _programs(lines) for port, lines in said.get("port", ())} if "shows-ports" in said else None,
         packaging=tuple(dict.fromkeys(who for (who,) in said.get("packaging", ()))),
+        connections=next(((int(taken), int(most)) for taken, most in said.get("connections", ())), None),
     )
 
 

@@ -6,6 +6,7 @@ import posixpath
 from dataclasses import dataclass, field, replace
 
 from playbooks.kind import Resource
+from playbooks.kinds.cluster import ClusterKind, ClusterWanted
 from playbooks.kinds.file import FileKind, FileWanted
 from playbooks.kinds.firewall import FirewallKind
 from playbooks.kinds.folder import FolderKind, FolderWanted
@@ -27,6 +28,8 @@ _JOURNAL = """\
 Storage=persistent
 SystemMaxUse=1G
 """
+CONNECTIONS = 500
+"""Connections of PostgreSQL for all customers of a server; its own number, 100, is enough for some forty."""
 PACKAGES = ("nginx", "postgresql", "python3", "python3-venv")
 CLOCK = "systemd-timesyncd"
 NFTABLES = "nftables"
@@ -71,6 +74,7 @@ def server(layout: Layout, place: Place, setup: Setup, salt: str) -> tuple[Resou
     folders = dict.fromkeys((f"{BASE}/artifacts", f"{BASE}/customers", f"{BASE}/public", UPSTREAMS), 0o755)
     if brought:
         folders[PARCELS] = 0o755
+    alone = not place.taken and not place.firewalls and place.serving is None
     return (
         *brought,
         *installed,
@@ -79,7 +83,8 @@ def server(layout: Layout, place: Place, setup: Setup, salt: str) -> tuple[Resou
         folder(posixpath.dirname(JOURNAL), FolderWanted(0o755, owner="root", group="root")),
         file(layout, salt, JOURNAL, FileWanted(_JOURNAL.encode(), 0o644, owner="root", group="root")),
         Resource(ServiceKind(), "nginx", ServiceWanted(), ("package:nginx",)),
-        Resource(ServiceKind(), postgresql(place), ServiceWanted(), ("package:postgresql",)),
+        Resource(ClusterKind(), postgresql(place), ClusterWanted(CONNECTIONS, alone), ("package:postgresql",)),
+        Resource(ServiceKind(), postgresql(place), ServiceWanted(), (f"cluster:{postgresql(place)}",)),
         *clock,
         Resource(FirewallKind(), FIREWALL, wall, (f"package:{NFTABLES}",)),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,15 +16,9 @@ from pathlib import Path
 import pytest
 
 from crm.recipe import Ask, Exec, Http, Process, Recipe, Secret, Sql, Step, Text
+from crmhost.sandbox.ports import free_port
 
 SECRETS = {"admin-password": "Pa55 'wörd\" $x\\ {y}", "secret-key": "k3y 'with\" {braces} \\ and % signs" * 2}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def answer_of(listen: str, path: str) -> str:

@@ -14,7 +14,8 @@ from crm.errors import HostError
 from crm.login import Proof, Submission, call, fill, judge
 from crm.recipe import Login, Secret, Slotted
 from crmhost.login import prove
-from tests.crm.conftest import SECRETS, HandMade, MakeByHand, free_port
+from crmhost.sandbox.ports import free_port
+from tests.crm.conftest import SECRETS, HandMade, MakeByHand
 from tests.support.smallapp.recipe import RECIPE
 
 LOGIN = Login(

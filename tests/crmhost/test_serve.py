@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from crmhost.demo.commands import Commands, end
-from crmhost.demo.scene import free_port
+from crmhost.sandbox.ports import free_port
 from monitor.evidence import read
 from tests.support.until import until
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from crmhost.backup.shelf import Shelf
 from crmhost.deploy import Destroy, Outcome
 from crmhost.public import check
 from crmhost.sandbox.host import Sandbox
+from crmhost.sandbox.ports import free_port
 from crmhost.sequence import Means, Public, Sure, nobody
 from playbooks.course import Patience
 from playbooks.kinds.venv import MARKER, VenvWanted
@@ -42,14 +42,6 @@ def quick_public(want: Want) -> None:
     check(want, patience=5.0)
 
 
-def spare_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as spare:
-        spare.bind(("127.0.0.1", 0))
-        port: int = spare.getsockname()[1]
-        return port
-
-
 QUIETLY = Means(lambda _: None, quick_public)
 
 
@@ -59,7 +51,7 @@ class Customer:
 
     box: Sandbox
     contract: str = "acme"
-    port: int = field(default_factory=spare_port)
+    port: int = field(default_factory=free_port)
     recipe: Recipe = RECIPE
 
     @property

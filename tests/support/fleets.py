@@ -23,12 +23,13 @@ from crmhost.fleetwide.choose import Job
 from crmhost.fleetwide.ending import Ending
 from crmhost.public import check
 from crmhost.sandbox.host import Sandbox
+from crmhost.sandbox.ports import free_port
 from crmhost.sequence import Means
 from playbooks.connect import Address, connect
 from playbooks.course import Patience
 from playbooks.known_hosts import name_of, pin
 from playbooks.webhost.driver import WebHostDriver
-from tests.support.deployments import Customer, lend_artifacts, spare_port
+from tests.support.deployments import Customer, lend_artifacts
 from tests.support.wants import small_want
 
 
@@ -177,7 +178,7 @@ term: {term}
 
 def contract_text(name: str, *, ssh: int = 9, target: str = "", term: str = "{signed: 2026-01-10}") -> str:
     """Return a contract for Creme on a sandbox that listens for SSH at that port; on another target where given."""
-    listen = f"127.0.0.1:{spare_port()}"
+    listen = f"127.0.0.1:{free_port()}"
     sandbox = f"{{kind: webhost, host: 127.0.0.1, port: {ssh}, user: sandbox, listen: '{listen}'}}"
     return CONTRACT.format(name=name, listen=listen, target=target or sandbox, term=term)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from crmhost.sandbox.ports import free_port
 from tests.support.exclusive import exclusively
 from tests.support.until import until
 
@@ -52,7 +52,7 @@ def serving(folder: Path, environment: Mapping[str, str]) -> Iterator[Sshd]:
     for name in ("host", "client"):
         make_key(folder / name)
     shutil.copy(folder / "client.pub", folder / "authorized_keys")
-    port = _free_port()
+    port = free_port()
     (folder / "config").write_text(_configuration(folder, port, environment))
     log = folder / "log"
     with log.open("wb") as said, subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "config"], stderr=said) as server:
@@ -106,9 +106,3 @@ def _configuration(folder: Path, port: int, environment: Mapping[str, str]) -> s
             "",
         )
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from crmhost.demo.commands import Commands, end
-from crmhost.demo.scene import free_port
+from crmhost.sandbox.ports import free_port
 from tests.support.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]

@@ -36,6 +36,7 @@ WELL: dict[str, Any] = {
     "memory": 4 << 30,
     "ports": {},
     "packaging": (),
+    "connections": (4, 500),
 }
 
 
@@ -49,6 +50,8 @@ def _value(key: str, said: Any) -> Any:  # noqa: ANN401 - what a YAML file says 
         return None
     if key == "ports":
         return {int(port): tuple(programs) for port, programs in said.items()}
+    if key == "connections":
+        return tuple(map(int, said))
     return tuple(said) if isinstance(said, list) else int(said)
 
 
@@ -66,7 +69,8 @@ def test_a_situation(path: Path) -> None:
 
 def test_a_server_on_which_all_is_well_has_no_remedy() -> None:
     found = list(judging.judge(RECIPE, PORTS, asked({})))
-    assert [one.what for one in found] == ["system", "systemd", "disk", "memory", "clock", "port 80", "port 443", "apt"]
+    ports = ["port 80", "port 443"]
+    assert [one.what for one in found] == ["system", "systemd", "disk", "memory", "clock", *ports, "apt", "postgresql"]
     assert [one for one in found if one.remedy] == []
 
 

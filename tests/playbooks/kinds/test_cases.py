@@ -17,6 +17,7 @@ from playbooks.kind import Act, Kind
 from playbooks.kinds.account import AccountKind, AccountWanted
 from playbooks.kinds.archive import ArchiveKind, ArchiveWanted
 from playbooks.kinds.certificate import CertificateKind, CertificateWanted
+from playbooks.kinds.cluster import ClusterKind, ClusterWanted
 from playbooks.kinds.cron import CronKind, CronWanted
 from playbooks.kinds.database import DatabaseKind, DatabaseWanted
 from playbooks.kinds.door import DoorKind, DoorWanted
@@ -91,6 +92,7 @@ KINDS: Mapping[str, tuple[Kind[Any, Any], Callable[[Mapping[str, Any]], Any]]] =
     "account": (AccountKind(), lambda w: AccountWanted(**lists_as_tuples(w))),
     "archive": (ArchiveKind(lambda: b"a tar of the tree"), lambda w: ArchiveWanted(w["sha256"])),
     "certificate": (CertificateKind(), lambda w: CertificateWanted(**w)),
+    "cluster": (ClusterKind(), lambda w: ClusterWanted(**w)),
     "cron": (CronKind(), lambda w: CronWanted(Sh(w["command"]), w["lock"], w["log"], w["every"])),
     "database": (DatabaseKind(), lambda w: DatabaseWanted(int(w["mode"], 8))),
     "door": (DoorKind(), lambda w: DoorWanted(w["text"], int(w["mode"], 8), w.get("yields", False))),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from crm.errors import HostError
 from playbooks.kind import Resource
+from playbooks.kinds.cluster import ClusterKind, ClusterWanted
 from playbooks.kinds.pgdatabase import PgDatabaseKind, PgDatabaseWanted
 from playbooks.kinds.role import RoleKind, RoleWanted
+from playbooks.lan.condition import ServerCondition, ServerKind, ServerWanted
 from playbooks.session import Session
-from tests.playbooks.kinds.conftest import converge, planned
+from tests.playbooks.kinds.conftest import converge, planned, seen
 from tests.support.lanhost import LanHost
 from tests.support.until import until
 
@@ -30,6 +35,40 @@ def database(name: str = "acme", owner: str = "acme", **more: str) -> Resource:
 def psql(server: LanHost, sql: str, user: str = "postgres", name: str = "postgres") -> str:
     """Run SQL beside the engine, with the file as standard input so that nothing needs quoting."""
     return server.run(f"cd /; runuser -u {user} -- psql -XAt -v ON_ERROR_STOP=1 -d '{name}' <<'end' 2>&1\n{sql}\nend")
+
+
+def cluster(connections: int, *, restart: bool = False) -> Resource:
+    return Resource(ClusterKind(), "postgresql@15-main", ClusterWanted(connections, restart))
+
+
+def test_connections_come_with_a_restart_that_nobody_notices_or_with_the_next_one(
+    held: Session, server: LanHost
+) -> None:
+    assert psql(server, "SHOW max_connections") == "100\n"
+    assert planned(held, cluster(120)) == ["update it has connections for few customers"]
+    with somebody_connected(server):
+        converge(held, cluster(120, restart=True))
+        assert psql(server, "SHOW max_connections") == "100\n"
+    converge(held, cluster(130))
+    assert psql(server, "SHOW max_connections") == "100\n"
+    converge(held, cluster(140, restart=True))
+    assert psql(server, "SHOW max_connections") == "140\n"
+    assert planned(held, cluster(90)) == []
+    (condition,) = seen(held, (Resource(ServerKind(), "acme", ServerWanted(())),)).values()
+    assert isinstance(condition, ServerCondition)
+    assert condition.connections is not None
+    assert condition.connections[1] == 140
+    assert server.run("stat -c '%a %U' /etc/postgresql/15/main/conf.d/crmhost.conf") == "644 root\n"
+
+
+@contextmanager
+def somebody_connected(server: LanHost) -> Iterator[None]:
+    """Keep a connection of a program that is none of ours."""
+    server.run("cd /; nohup runuser -u postgres -- psql -c 'SELECT pg_sleep(600)' >/dev/null 2>&1 </dev/null &")
+    here = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'"
+    until(lambda: psql(server, here) == "1\n", "somebody is connected")
+    yield
+    psql(server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'")
 
 
 @pytest.mark.parametrize("name", ["acme", ODD])

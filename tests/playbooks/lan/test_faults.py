@@ -55,6 +55,13 @@ def done(customer: LanCustomer, version: str) -> bool:
     return True
 
 
+def refusal(customer: LanCustomer, version: str) -> str:
+    """Deploy, and return what was refused; nothing where a process that ends again and again changed the plan."""
+    with pytest.raises(Refused) as refused:
+        customer.deploy(version)
+    return "" if "has changed since the plan was shown" in refused.value.what else refused.value.what
+
+
 def free(customer: LanCustomer) -> bool:
     lock = customer.layout.lock
     return customer.lan.run(f"if ! [ -e {lock} ] || flock -n {lock} true; then echo free; fi") == "free\n"
@@ -203,11 +210,9 @@ def test_two_engineers_at_once(lan: LanHost) -> None:
 def test_a_database_server_that_is_down_lets_no_schema_change_without_a_backup(lan: LanHost) -> None:
     customer = deployed(lan)
     lan.run("systemctl stop postgresql@15-main")
-    with pytest.raises(Refused) as refused:
-        customer.deploy("2.0")
-    assert refused.value.what == (
+    assert until(partial(refusal, customer, "2.0"), "a plan that holds until the lock is there", 60) == (
         "acme: its database has another schema than 2.0 needs, and could not say so when the plan was made"
     )
-    assert customer.get() == "200 ready 1.0, 1 accounts"
+    until(lambda: customer.get() == "200 ready 1.0, 1 accounts", "what served serves again", SLACK)
     converges(customer, "2.0")
     assert [backup.why for backup in customer.shelf.list()] == ["upgrade"]

@@ -12,12 +12,12 @@ import pytest
 
 from crm.errors import LockHeld
 from crm.plan import Event
+from crmhost.sandbox.ports import free_port
 from tests.support.deployments import (
     Customer,
     by_resource,
     lend_artifacts,
     quick_public,
-    spare_port,
 )
 from tests.support.hosts import until
 from tests.support.wants import SECRETS
@@ -116,7 +116,7 @@ def test_of_two_deploys_at_once_the_second_names_step_and_holder(customer: Custo
 
 
 def test_two_customers_of_one_account_deploy_at_once(customer: Customer) -> None:
-    others = [customer, Customer(customer.box, "globex", spare_port())]
+    others = [customer, Customer(customer.box, "globex", free_port())]
     failures: list[BaseException] = []
 
     def run(one: Customer) -> None:

@@ -21,10 +21,10 @@ import pytest
 
 from crm.plan import Release
 from crm.slots import Filled
+from crmhost.sandbox.ports import free_port
 from playbooks.manifest import Manifest, Runs, Timed
 from playbooks.webhost import closed
 from playbooks.webhost.layout import Layout
-from tests.support.deployments import spare_port
 from tests.support.hosts import until
 
 pytestmark = pytest.mark.slow
@@ -107,7 +107,7 @@ class Fine(BaseHTTPRequestHandler):
 
 
 def test_the_page_takes_the_address_over_at_the_moment_that_it_is_free(tmp_path: Path) -> None:
-    port, html = spare_port(), tmp_path / "page.html"
+    port, html = free_port(), tmp_path / "page.html"
     html.write_text("<p>We are updating")
     program = str(resources.files("playbooks.onhost").joinpath("page.py"))
     before = Serving(("127.0.0.1", port), Fine)
