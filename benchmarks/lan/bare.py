@@ -16,6 +16,7 @@ from crm.slots import fill_exec, fill_text, way
 from crm.steps import ordered
 from playbooks.kind import Resource
 from playbooks.kinds.account import SHELL, AccountWanted
+from playbooks.kinds.cluster import FILE, ClusterWanted
 from playbooks.kinds.file import FileWanted
 from playbooks.kinds.folder import FolderWanted
 from playbooks.kinds.link import LinkWanted
@@ -52,7 +53,7 @@ def _all(seen: Survey) -> Iterator[Sh]:
             yield from _made(resource)
 
 
-def _made(resource: Resource) -> Iterator[Sh]:  # noqa: C901 -- a case for each kind
+def _made(resource: Resource) -> Iterator[Sh]:  # noqa: C901, PLR0912 -- a case for each kind
     key = resource.key
     match resource.want:
         case AccountWanted(home):
@@ -62,6 +63,11 @@ def _made(resource: Resource) -> Iterator[Sh]:  # noqa: C901 -- a case for each 
             yield sh("install -d -m {mode} -o {owner} -g {group} {key}", key=key, **access)
         case FileWanted() as one:
             yield _file(key, one.content.decode(), f"{one.mode:o}", f"{one.owner or 'root'}:{one.group or 'root'}")
+        case ClusterWanted(connections):
+            text = """\
+for u in /etc/postgresql/*/main; do echo 'max_connections = '{number} >"$u"/{file}; done
+systemctl restart postgresql"""
+            yield sh(text, number=connections, file=FILE)
         case RoleWanted():
             yield sh("runuser -u postgres -- createuser {key}", key=key)
         case PgDatabaseWanted(owner):

@@ -15,6 +15,7 @@ from crm.recipe import Recorded
 from crm.steps import key, ordered
 from playbooks.kind import Resource
 from playbooks.kinds.account import SHELL, AccountWanted
+from playbooks.kinds.cluster import FILE, ClusterWanted
 from playbooks.kinds.file import FileWanted
 from playbooks.kinds.folder import FolderWanted
 from playbooks.kinds.link import LinkWanted
@@ -52,7 +53,7 @@ def things(tasks: Iterable[Task]) -> int:
     return sum(len(task["names"]) if task["do"] == "packages" else 1 for task in tasks)
 
 
-def _tasks(resource: Resource, seen: Survey) -> Iterator[Task]:  # noqa: C901 -- a case for each kind
+def _tasks(resource: Resource, seen: Survey) -> Iterator[Task]:  # noqa: C901, PLR0912 -- a case for each kind
     match resource.want:
         case AccountWanted(home):
             yield {"do": "user", "name": resource.key, "home": home, "shell": SHELL}
@@ -76,6 +77,9 @@ def _tasks(resource: Resource, seen: Survey) -> Iterator[Task]:  # noqa: C901 --
         case UnitWanted() as one:
             yield _file(f"{UNITS}/{resource.key}", one.text)
             yield _service(resource.key, active=one.active, enabled=one.enabled)
+        case ClusterWanted(connections):
+            for folder in seen.seen[resource.id].connections:
+                yield _file(posixpath.join(folder, FILE), f"max_connections = {connections}\n")
         case RoleWanted():
             yield {"do": "role", "name": resource.key, "port": seen.known["dbport"]}
         case PgDatabaseWanted(owner):

@@ -14,7 +14,8 @@ from playbooks.shell import Sh, lines, sh
 from playbooks.terminal import safe_line
 
 _NAME = re.compile(r"postgresql(?:@([0-9]+)-([A-Za-z0-9_.-]+))?")
-_FILE = "conf.d/crmhost.conf"
+FILE = "conf.d/crmhost.conf"
+"""Where the number is written, below the folder of a cluster's settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ done""",
                 folders=_folders(key),
                 now=_number(),
                 number=number,
-                file=_FILE,
+                file=FILE,
                 restart=_restart() if want.restart else Sh("  :"),
             ),
             guard=sh(
