@@ -27,6 +27,7 @@ RUN (mariadbd-safe --skip-log-error >/dev/null 2>&1 &) \
 RUN printf '%s\n' '#!/bin/sh' 'set -e' 'chmod 600 /etc/ssh/ssh_host_ed25519_key' '/usr/sbin/sshd' \
       'mariadbd --user=mysql --innodb-flush-log-at-trx-commit=2 --innodb-buffer-pool-size=16M >/dev/null 2>&1 &' \
       'until mariadb-admin ping >/dev/null 2>&1; do sleep 0.1; done' \
-      'exec apachectl -D FOREGROUND' >/usr/local/bin/webhost && chmod 755 /usr/local/bin/webhost
+      '. /etc/apache2/envvars' 'mkdir -p "$APACHE_RUN_DIR" "$APACHE_LOCK_DIR"' 'exec apache2 -D FOREGROUND' \
+      >/usr/local/bin/webhost && chmod 755 /usr/local/bin/webhost
 EXPOSE 22 443
 CMD ["/usr/local/bin/webhost"]
