@@ -82,7 +82,7 @@ class SftpHost:
             "trap '' HUP; cd /srv/acme && rm -rf site && install -d -o acme -g acme -m 755 site site/public &&"
             f" echo '{PAGE}' >/srv/acme/site/public/index.html && chown acme: /srv/acme/site/public/index.html &&"
             " mariadb -e 'drop database acme; create database acme' && pid=$(cat /run/apache2/apache2.pid) &&"
-            " old=$(pgrep -P $pid) && kill -HUP $pid;"
+            " old=$(pgrep -x apache2 -P $pid) && kill -HUP $pid;"
             " for one in $old; do while kill -0 $one 2>/dev/null; do sleep 0.05; done; done"
         )
         until(lambda: _up(self), "the web host answers again", 120)
