@@ -92,7 +92,9 @@ def seen(kind: str, row: Row) -> StateSeen:
 def started(verb: Sh, unit: str, seconds: int) -> Sh:
     """Return shell that starts, restarts or reloads a unit and waits until it is active and stays so for a moment.
 
-    It fails with the end of the unit's journal when that is not so within the seconds.
+    The moment is for programs that are active as soon as they are run. Others (`Type=forking`, `notify`, …) said
+    themselves that they have begun, and a timer has nothing to begin. It fails with the end of the unit's journal when
+    that is not so within the seconds.
     """
     return sh(
         """\
@@ -104,13 +106,15 @@ failed() {{
 }}
 systemctl reset-failed -- {unit} 2>/dev/null || true
 timeout {seconds} systemctl {verb} -- {unit} || failed
-n=0; steady=0
-while [ "$steady" -lt 3 ]; do
+need=1; n=0; steady=0
+case $(systemctl show -p Type --value -- {unit}) in simple|exec|idle) need=3 ;; esac
+while :; do
   case $(systemctl show -p ActiveState --value -- {unit}) in
     active) steady=$((steady + 1)) ;;
     activating|reloading) steady=0 ;;
     *) failed ;;
   esac
+  [ "$steady" -lt "$need" ] || break
   n=$((n + 1)); [ "$n" -lt {tries} ] || failed
   sleep 0.2
 done""",

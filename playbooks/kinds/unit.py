@@ -136,6 +136,7 @@ row "$p" "$l" "$a" "$s" "$f" "$v" "$k" "$w" "$h" "$z\"""",
         if want is None:
             return Act(sh(_REMOVE, unit=unit, file=f"{FOLDER}/{unit}", record=f"{RECORDS}/{unit}"))
         there = seen or UnitSeen(StateSeen())
+        of_file = _of_file(want, there)
         parts, puts = [], []
         if there.digest != want.digest or not there.whole:
             puts.append(Put(staged(key), want.text.encode()))
@@ -151,7 +152,7 @@ row "$p" "$l" "$a" "$s" "$f" "$v" "$k" "$w" "$h" "$z\"""",
             )
         if want.active is False:
             parts.append(sh("systemctl stop -- {unit}", unit=unit))
-        if want.active:
+        if want.active and (of_file is not None or _of_running(want, there) is not None):
             parts.append(_run(unit, want))
         return Act(lines(*parts), tuple(puts))
 
