@@ -30,9 +30,13 @@ May: TypeAlias = Literal["ask", "work"]
 LIFE = 900
 """Seconds that an installer works, by the web server's clock."""
 _MARGIN = 120  # seconds before its end at which another one is put there
-_ANSWER = 90.0  # seconds for one answer; the installer itself stops after a few and goes on when asked again
+ANSWER = 90.0
+"""Seconds that one answer is waited for; the installer itself stops after a few and goes on when asked again."""
 REMEMBERS = 125.0
 """Seconds for which a process of PHP remembers where a link led (`realpath_cache_ttl` is 120), and some more."""
+_PARTS = "//@PARTS@\n"
+_CARRIES: Mapping[May, tuple[str, ...]] = {"ask": (), "work": ("dump", "fill")}
+"""Which files of PHP lie in an installer's own text, since it must be one file."""
 _HOME = re.compile(r"[./A-Za-z0-9_-]+")
 
 
@@ -47,7 +51,7 @@ def page(token: str, until: int, may: May, home: str, tail: str = "") -> bytes:
     """
     if not _HOME.fullmatch(home + tail):
         raise HostError(f"{home!r}: a folder on the way has a name that crmhost does not write into a program", "")
-    text = resources.files("playbooks.sftponly.onhost").joinpath("installer.php").read_text(encoding="utf-8")
+    text = _text("installer").replace(_PARTS, "".join(_part(name) for name in _CARRIES[may]))
     filled = {
         "@TOKEN_SHA256@": hashlib.sha256(token.encode()).hexdigest(),
         "@UNTIL@": str(until),
@@ -58,6 +62,15 @@ def page(token: str, until: int, may: May, home: str, tail: str = "") -> bytes:
     for mark, value in filled.items():
         text = text.replace(mark, value)
     return text.encode()
+
+
+def _text(name: str) -> str:
+    return resources.files("playbooks.sftponly.onhost").joinpath(f"{name}.php").read_text(encoding="utf-8")
+
+
+def _part(name: str) -> str:
+    """Return a file of PHP without the head that the installer has already."""
+    return _text(name).partition("\nnamespace crmhost;\n")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +109,17 @@ class Installer:
 
     def ask(self, verb: str, **given: object) -> Mapping[str, Any]:
         """Return the answer to one question; raises HostError with what PHP said when it cannot do it."""
+        return self.ask_within(ANSWER, verb, **given)
+
+    def ask_within(self, longest: float, verb: str, **given: object) -> Mapping[str, Any]:
+        """Ask, and wait for the answer for so many seconds; see `ask`. PHP may go on where that is not enough."""
         planted = self._there()
         order = base64.b64encode(json.dumps({"verb": verb, **given}).encode()).decode()
         form = {"token": planted.token, "do": order}
-        answer = self._run(lambda: self._site.post(f"/{planted.name}", form, _ANSWER))
+        answer = self._run(lambda: self._site.post(f"/{planted.name}", form, longest))
         return self._answer(answer, verb)
 
-    def slices(self, verb: str, at: int = 0, place: object = None, **given: str) -> Iterator[Mapping[str, Any]]:
+    def slices(self, verb: str, at: int = 0, place: object = None, **given: object) -> Iterator[Mapping[str, Any]]:
         """Ask until it is done, each time from where it stopped; yield each answer. at, place: of an answer before."""
         done = False
         while not done:

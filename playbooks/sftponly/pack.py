@@ -11,8 +11,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from playbooks.sftponly.tree import Delta, Listing, Member, Tree
+from playbooks.sftponly.tree import Delta, Listing, Member
 
 MAGIC = b"crmhost1"
 PIECE = 1 << 20
@@ -21,11 +22,19 @@ LEVEL = 3
 """Of compression: a higher one takes longer than the bytes that it saves need on a common line."""
 
 
+class Content(Protocol):
+    """What has the bytes of files."""
+
+    def read(self, member: Member) -> Iterator[bytes]:
+        """Yield a file's bytes; of one file at a time, and each time the same."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pack:
     """What is to be sent of a tree. head: JSON, with the digest of every file; members: in the order of the head."""
 
-    tree: Tree = field(repr=False)
+    tree: Content = field(repr=False)
     head: bytes = field(repr=False)
     members: tuple[Member, ...] = field(repr=False)
 
@@ -71,7 +80,7 @@ class Base:
     list: str
 
 
-def make(tree: Tree, want: Listing, changes: Delta, base: Base | None) -> Pack:
+def make(tree: Content, want: Listing, changes: Delta, base: Base | None) -> Pack:
     """Return the pack that makes `want` of what the host has."""
     head = {
         "version": 1,

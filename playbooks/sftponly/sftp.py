@@ -16,10 +16,12 @@ from playbooks.host import Host
 from playbooks.terminal import safe_line
 
 if TYPE_CHECKING:
-    from paramiko import SFTPAttributes, SFTPClient
+    from paramiko import SFTPAttributes, SFTPClient, SFTPFile
 
 PIECE = 32 << 10
 """Bytes of one write; what every server takes."""
+WINDOW = 2 << 20
+"""Bytes that are asked for at once, so that a slow way to the host is full."""
 
 
 NEW, OLD = ".crmhost-new", ".crmhost-old"
@@ -137,6 +139,33 @@ class Files:
                     file.write(piece)
                     done += len(piece)
                     yield done
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[tuple[int, Iterator[bytes]] | None]:
+        """Give a file's size in bytes, and its content in pieces, as it is now; None where there is no file.
+
+        Raises HostError where it becomes shorter meanwhile.
+        """
+        file: SFTPFile | None = None
+        with self._said(path), contextlib.suppress(FileNotFoundError):
+            file = self._client.open(path, "rb")
+        if file is None:
+            yield None
+            return
+        with contextlib.closing(file):
+            with self._said(path):
+                size = file.stat().st_size or 0
+            yield size, self._pieces(path, file, size)
+
+    def _pieces(self, path: str, file: SFTPFile, size: int) -> Iterator[bytes]:
+        """Read so much at once that a slow line is full, and no more than that is held."""
+        for begin in range(0, size, WINDOW):
+            end = min(begin + WINDOW, size)
+            with self._said(path):
+                data = b"".join(file.readv([(at, min(PIECE, end - at)) for at in range(begin, end, PIECE)]))
+            if len(data) != end - begin:
+                raise HostError(f"{self._host.name}: {path} became shorter while it was read", "Run the command again.")
+            yield data
 
     def folder(self, path: str, mode: int = 0o700) -> None:
         """Make a folder, with those above it, where it is missing."""

@@ -667,23 +667,33 @@ if ($script . $page !== '') {
     exit;
 }
 
+// What runs a verb, as an answer: what it found, or why it could not.
+function outcome($act)
+{
+    try {
+        return ['ok' => true] + $act();
+    } catch (No $no) {
+        return ['ok' => false, 'why' => $no->getMessage()];
+    } catch (\PDOException $no) {
+        return ['ok' => false, 'why' => 'the database said: ' . $no->getMessage()];
+    } catch (\Throwable $no) {
+        return ['ok' => false, 'why' => get_class($no) . ': ' . $no->getMessage()];
+    }
+}
+
+//@PARTS@
 $asks = ['look', 'digest', 'check', 'records', 'value', 'fresh', 'bye'];
-$works = ['unpack_tree', 'mend', 'remove', 'mark', 'forget', 'clear'];
+$works = ['unpack_tree', 'mend', 'remove', 'mark', 'forget', 'others', 'clear'];
+$moves = ['dump', 'make_room', 'fill', 'counted', 'arrange', 'swap'];
 ob_start();
-try {
+$answer = outcome(function () use ($asks, $works, $moves) {
     $order = json_decode(base64_decode($_POST['do'], true), true);
     $verb = is_array($order) && isset($order['verb']) ? $order['verb'] : '';
-    if (!in_array($verb, MAY === 'work' ? array_merge($asks, $works) : $asks, true)) {
+    if (!in_array($verb, MAY === 'work' ? array_merge($asks, $works, $moves) : $asks, true)) {
         throw new No('this installer may not do that');
     }
-    $answer = ['ok' => true] + (__NAMESPACE__ . '\\' . $verb)($order);
-} catch (No $no) {
-    $answer = ['ok' => false, 'why' => $no->getMessage()];
-} catch (\PDOException $no) {
-    $answer = ['ok' => false, 'why' => 'the database said: ' . $no->getMessage()];
-} catch (\Throwable $no) {
-    $answer = ['ok' => false, 'why' => get_class($no) . ': ' . $no->getMessage()];
-}
+    return (__NAMESPACE__ . '\\' . $verb)($order);
+});
 ob_end_clean();
 header('Content-Type: application/json');
 header('Cache-Control: no-store');
