@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from crm.plan import Want
 from crm.recipe import DATABASE_PASSWORD
 from crmhost.reach import Opening
-from crmhost.target import Accept, Target, Wish, who, with_given
+from crmhost.target import Accept, Target, Wish, backups_of, who, with_given
 
 if TYPE_CHECKING:
     from crmhost.door import Door
-    from playbooks.sftponly.work import Spot
+    from playbooks.sftponly.ground import Spot
 
 
 @contextmanager
@@ -35,17 +35,18 @@ def open_sftp(wish: Wish, accept: Accept, door: Door | None = None) -> Iterator[
             progress=wish.progress,
             patience=wish.patience or PATIENCE,
         )
-        yield Target(driver, want, wish.progress, None if door is None else lambda: door)
+        found = None if door is None else lambda: door
+        yield Target(driver, want, wish.progress, found, backups=lambda: backups_of(wish, want))
     finally:
         opening.close()
 
 
 def spot_of(wish: Wish, want: Want, door: Door | None) -> Spot:
     """Return what the contract says of its host."""
+    from playbooks.sftponly.ground import Spot
     from playbooks.sftponly.layout import Layout
     from playbooks.sftponly.release import Server
     from playbooks.sftponly.web import Site
-    from playbooks.sftponly.work import Spot
 
     slots = wish.order.slots
     server = Server(

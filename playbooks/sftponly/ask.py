@@ -17,13 +17,16 @@ from playbooks.sftponly.web import Answer, Site
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks about one release. staged: it may not serve, so its pages are asked for through the installer."""
+    """Asks about one release. staged: it may not serve, so its pages are asked for through the installer.
+
+    folder: where the release lies, below the contract's.
+    """
 
     site: Site
     installer: Installer
     server: Server
     want: Want
-    release: Release
+    folder: str
     known: Mapping[str, str]
     staged: bool = False
 
@@ -42,14 +45,16 @@ class Asker:
     def do(self, given: Request | Script, timeout: float) -> Answer:
         """Ask for a page, or run a PHP file of the release."""
         if isinstance(given, Script):
-            return self.installer.run(self.release.id, given.path, given.stdin, timeout)
+            return self.installer.run(self.folder, given.path, given.stdin, timeout)
         if self.staged:
-            return self.installer.page(self.release.id, self.want.recipe.web_root, given.path, given.form, timeout)
+            return self.installer.page(self.folder, self.want.recipe.web_root, given.path, given.form, timeout)
         if given.form:
             return self.site.post(given.path, given.form, timeout)
         return self.site.get(given.path, timeout)
 
-    def wait(self, ask: Ask, patience: float, still: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    def wait(
+        self, ask: Ask, release: Release, patience: float, still: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         """Ask until the answer is the expected one; raises GateFailed after `patience` seconds. still: who serves."""
         until = time.monotonic() + patience
         while True:
@@ -58,7 +63,7 @@ class Asker:
                 return
             if time.monotonic() >= until:
                 raise GateFailed(
-                    f"the candidate {self.release.id} did not become ready: after {patience:.0f} s it answered"
+                    f"the candidate {release.id} did not become ready: after {patience:.0f} s it answered"
                     f" {masked(got, self.want)[:300]!r}, not {ask.expect!r}",
                     still,
                 )

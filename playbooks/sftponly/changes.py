@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from crm import crossing as crossings
 from crm.plan import Action, Change, Plan
 from crm.recipe import Http, Job, Secret
 from crm.slots import fill
@@ -14,17 +17,32 @@ _SHOWN = 20
 
 
 def plan_of(seen: Survey) -> Plan:
-    """Return what differs, in the order in which it would be made right. Pure."""
+    """Return what differs, in the order in which it would be made right. Pure.
+
+    Raises Refused for what a deploy must not touch.
+    """
+    contract, crossing = seen.want.contract, seen.crossing
+    crossings.check(contract, seen.release, crossing, seen.due)
+    begun = tuple(crossings.unfinished_change(crossing, seen.release))
+    if crossings.going_back(crossing, seen.release):
+        return _plan(seen, begun)
+    upgrade = crossings.upgrade_of(seen.want, seen.release, seen.records, crossing, seen.place.maker(seen.records))
     ground = (*_tree(seen), *_files(seen), *_rest(seen))
     later = bool(ground)
-    found = (*ground, *_reset(seen), *_steps(seen, later=later), *_switch(seen))
+    schema = crossings.schema_changes(contract, seen.due, upgrade, crossing)
+    found = (*ground, *begun, *schema, *_steps(seen, later=later), *_switch(seen))
+    return replace(_plan(seen, (*found, *_gate(seen, later=bool(found)))), upgrade=upgrade)
+
+
+def _plan(seen: Survey, changes: tuple[Change, ...]) -> Plan:
     return Plan(
         contract=seen.want.contract,
         release=seen.release,
         serving=seen.place.serving,
         resources=seen.files + _count(seen),
-        changes=(*found, *_gate(seen, later=bool(found))),
+        changes=changes,
         notes=(*_jobs(seen), *_unasked(seen)),
+        unfinished=crossings.unfinished(seen.crossing),
     )
 
 
@@ -63,12 +81,6 @@ def _rest(seen: Survey) -> tuple[Change, ...]:
     return (*folders, *links)
 
 
-def _reset(seen: Survey) -> tuple[Change, ...]:
-    if seen.due.reset is None:
-        return ()
-    return (Change(f"database:{seen.want.contract}", "replace", seen.due.reset, disrupts="data"),)
-
-
 def _steps(seen: Survey, *, later: bool) -> tuple[Change, ...]:
     return tuple(
         Change(
@@ -88,6 +100,8 @@ def _switch(seen: Survey) -> tuple[Change, ...]:
         changes.append(Change(f"root:{seen.layout.document_root}", "replace", why))
     elif seen.place.root.link != seen.served:
         changes.append(Change(f"root:{seen.layout.document_root}", "update", f"must lead to {seen.served}"))
+    if seen.place.shut and crossings.unfinished(seen.crossing) is None:
+        changes.append(Change("page:maintenance", "delete", "is shown, and nobody is at work"))
     if seen.place.serving != seen.release.id:
         changes.append(Change("link:current", "switch", f"must lead to {seen.release.id}"))
     return tuple(changes)

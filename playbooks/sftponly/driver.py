@@ -7,19 +7,21 @@ from contextlib import AbstractContextManager, contextmanager
 
 from crm.driver import Progress, Status
 from crm.errors import LockHeld, Refused
-from crm.plan import Event, Plan, Release, Want
+from crm.plan import Crossing, Event, Plan, Release, Want
 from crm.recipe import Recipe
 from playbooks.host import Host
 from playbooks.sftponly.changes import plan_of
+from playbooks.sftponly.ground import Ground, Spot
 from playbooks.sftponly.installer import Installer, Silent, sweep
 from playbooks.sftponly.lock import Lease, abandoned, hold, holder
+from playbooks.sftponly.memory import recall
 from playbooks.sftponly.place import look, web_folders
 from playbooks.sftponly.root import torn
 from playbooks.sftponly.sftp import Files
 from playbooks.sftponly.status import status_of
 from playbooks.sftponly.steps import LOG, refusal
 from playbooks.sftponly.survey import survey
-from playbooks.sftponly.work import Ground, SftpWork, Spot
+from playbooks.sftponly.work import SftpWork
 from playbooks.terminal import safe_line
 
 _DENY = b"""\
@@ -98,8 +100,9 @@ class SftpDriver:
         """Return the id of the release that serves."""
         return look(self._ground.files, self._layout).serving
 
-    def crossing(self) -> None:
-        """Return nothing: over SFTP alone no schema is changed."""
+    def crossing(self) -> Crossing | None:
+        """Return what the host remembers of the last upgrade of the database's schema."""
+        return recall(self._ground.files, self._layout)
 
     def releases(self) -> Sequence[Release]:
         """Return the releases that have proven themselves and are kept, the one that served last first."""

@@ -132,26 +132,30 @@ class Installer:
             at, place, done = int_of(answer, "at"), answer.get("place"), answer.get("done") is True
             yield answer
 
-    def run(self, release: str, script: str, stdin: bytes, timeout: float) -> Answer:
-        """Run a PHP file of a release, with these bytes as the request's body, and return what it printed."""
+    def run(self, folder: str, script: str, stdin: bytes, timeout: float) -> Answer:
+        """Run a PHP file of a release, with these bytes as the request's body, and return what it printed.
+
+        folder: where the release lies, below the contract's.
+        """
         planted = self._there()
         headers = {
             "X-Crmhost-Token": planted.token,
-            "X-Crmhost-Release": f"releases/{release}",
+            "X-Crmhost-Release": folder,
             "X-Crmhost-Script": script,
         }
         return self._run(lambda: self._site.send(f"/{planted.name}", stdin, headers, timeout))
 
-    def page(self, release: str, web_root: str, path: str, form: Mapping[str, str], timeout: float) -> Answer:
+    def page(self, folder: str, web_root: str, path: str, form: Mapping[str, str], timeout: float) -> Answer:
         """Ask a release for a page as if it served at the site's own address, and return what it answered.
 
-        web_root: the folder of its tree that would be served. form: empty for a GET, else it is sent as a POST.
+        folder: where the release lies, below the contract's; web_root: what of its tree would be served. form: empty
+        for a GET, else it is sent as a POST.
         """
         planted = self._there()
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
             "X-Crmhost-Token": planted.token,
-            "X-Crmhost-Release": f"releases/{release}",
+            "X-Crmhost-Release": folder,
             "X-Crmhost-Root": web_root,
             "X-Crmhost-Page": f"{'POST' if form else 'GET'} {path}",
         }

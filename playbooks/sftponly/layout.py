@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from crm.errors import Refused
 
 ACCOUNT = ".crmhost"
+RELEASES, SHUT = "releases", "shut"
+"""Below the contract's folder: where a release lies, and where while customers see a page in its place."""
 INSTALLER = re.compile(r"crmhost-(ask|work)-([0-9a-f]{8})-[0-9a-f]{16}\.php")
 """An installer's name: what it may do, and until when (seconds since 1970, hex) by the web server's clock."""
 _CONTRACT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")

@@ -6,7 +6,9 @@ import posixpath
 from dataclasses import dataclass
 
 from crm.errors import HostError, Refused
-from playbooks.sftponly.layout import INSTALLER, Layout
+from crm.plan import Release
+from crm.steps import Records
+from playbooks.sftponly.layout import INSTALLER, RELEASES, SHUT, Layout
 from playbooks.sftponly.release import Kept, decode
 from playbooks.sftponly.sftp import Files
 from playbooks.terminal import safe_line
@@ -44,25 +46,62 @@ class Place:
         """Return the proven release that served last, other than this one."""
         return next((kept for kept in self.kept if kept.id != release_id and kept.proven), None)
 
+    @property
+    def remembered(self) -> tuple[Kept, ...]:
+        """Return the releases that customers may still reach: a process of PHP remembers what served before."""
+        return tuple(one for one in self.kept if one.proven or one.id == self.serving)
+
+    @property
+    def welcome(self) -> tuple[Kept, ...]:
+        """Return the releases that customers may reach: old code never runs on a schema that it did not make."""
+        serving = self.find(self.serving)
+        if serving is None:
+            return ()
+        return tuple(one for one in self.kept if one.manifest.release.schema == serving.manifest.release.schema)
+
+    @property
+    def shut(self) -> bool:
+        """Tell whether customers see the maintenance page in the place of what they may reach."""
+        return any(one.shut for one in self.welcome)
+
+    def folder(self, release_id: str) -> str:
+        """Return where a release lies or will lie, below the contract's folder."""
+        kept = self.find(release_id)
+        return kept.folder if kept is not None else f"{RELEASES}/{release_id}"
+
+    def maker(self, records: Records) -> Release | None:
+        """Return the release that made the data, as far as one is kept that has its schema: rather what serves."""
+        if records.schema is None:
+            return None
+        recipe, version, schema = records.schema
+        made_it = [one.manifest.release for one in self.kept if one.manifest.release.schema == schema]
+        made_it.sort(key=lambda one: ((one.recipe, one.version) != (recipe, version), one.id != self.serving))
+        return made_it[0] if made_it else None
+
 
 def look(files: Files, layout: Layout) -> Place:
     """Return what lies there; raises HostError or Refused for a document root that cannot be used."""
     kept: list[Kept] = []
     torn: list[str] = []
     known = files.entry(layout.root) is not None
-    for entry in files.list(layout.below("releases")) if known else ():
-        path = f"{layout.release(entry.name)}/release.json"
+    for name, folder in _folders(files, layout).items() if known else ():
+        path = f"{layout.below(folder)}/release.json"
         raw = files.read(path)
-        proven = files.read(f"{layout.release(entry.name)}/proven", 100) or b""
-        one = None if raw is None else Kept(decode(raw, path), proven.decode("ascii", "replace").strip())
-        if one is not None and one.id == entry.name:
+        proven = (files.read(f"{layout.below(folder)}/proven", 100) or b"").decode("ascii", "replace").strip()
+        one = None if raw is None else Kept(decode(raw, path), proven, folder.startswith(f"{SHUT}/"))
+        if one is not None and one.id == name:
             kept.append(one)
         else:
-            torn.append(entry.name)
+            torn.append(name)
     kept.sort(key=lambda one: (one.proven, one.id), reverse=True)
     current = files.target(layout.current) if known else None
     serving = None if current is None else posixpath.basename(current)
     return Place(_root(files, layout), known, serving, tuple(kept), tuple(torn))
+
+
+def _folders(files: Files, layout: Layout) -> dict[str, str]:
+    """Return where each release lies, by its name."""
+    return {entry.name: f"{top}/{entry.name}" for top in (RELEASES, SHUT) for entry in files.list(layout.below(top))}
 
 
 def check_root(layout: Layout, root: Root, web_root: str) -> None:
@@ -106,10 +145,9 @@ def web_folders(files: Files, layout: Layout) -> tuple[str, ...]:
     the trees of all kept releases, and what killed runs have left is looked for there.
     """
     found = [layout.document_root, layout.found]
-    for entry in files.list(layout.below("releases")):
-        raw = files.read(f"{layout.release(entry.name)}/release.json")
+    for name, folder in _folders(files, layout).items():
+        raw = files.read(f"{layout.below(folder)}/release.json")
         if raw is not None:
-            served = decode(raw, entry.name).web_root
-            found.append(posixpath.normpath(f"{layout.release(entry.name)}/app/{served}"))
+            found.append(posixpath.normpath(f"{layout.release(name)}/app/{decode(raw, name).web_root}"))
     there = [path for path in found if files.entry(path) is not None]
     return tuple(dict.fromkeys(files.resolved(path) for path in there))

@@ -10,6 +10,7 @@ from crm.errors import HostError, Refused
 from crm.plan import Release, Want
 from crm.recipe import Archive, Database
 from crm.release import artifact_of, configuration, digest
+from playbooks.sftponly.layout import RELEASES, SHUT
 
 DATABASE: Database = "mysql"
 VERSION = 1
@@ -41,15 +42,24 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A release that lies on the host, whole. proven: when it last passed every gate (UTC, ISO 8601), or empty."""
+    """A release that lies on the host, whole. proven: when it last passed every gate (UTC, ISO 8601), or empty.
+
+    shut: customers see the maintenance page in its place, and it lies elsewhere.
+    """
 
     manifest: Manifest
     proven: str
+    shut: bool = False
 
     @property
     def id(self) -> str:
         """Return the release's name."""
         return self.manifest.release.id
+
+    @property
+    def folder(self) -> str:
+        """Return where it lies, below the contract's folder."""
+        return f"{SHUT if self.shut else RELEASES}/{self.id}"
 
 
 def archive_of(want: Want) -> Archive:
@@ -70,9 +80,12 @@ def release_of(want: Want, server: Server) -> Release:
     return Release(recipe=want.recipe.id, version=want.version, config=config, schema=want.recipe.schema(want.version))
 
 
-def values(want: Want, release: Release, home: str, server: Server) -> Mapping[str, str]:
-    """Return every slot's value; `home`: the contract's folder as PHP names it."""
-    folder = f"{home}/releases/{release.id}"
+def values(want: Want, release: Release, home: str, server: Server, below: str = "") -> Mapping[str, str]:
+    """Return every slot's value; `home`: the contract's folder as PHP names it.
+
+    below: where the release lies in it, when it does not lie where it serves.
+    """
+    folder = f"{home}/{below or f'{RELEASES}/{release.id}'}"
     return {
         **want.slots,
         "version": release.version,

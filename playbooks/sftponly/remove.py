@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from crm.errors import HostError
+from crm.plan import Crossing
 from playbooks.sftponly.installer import Installer, Silent, sweep
-from playbooks.sftponly.layout import Layout
+from playbooks.sftponly.layout import RELEASES, Layout
 from playbooks.sftponly.place import Place, look
 from playbooks.sftponly.release import Server
 from playbooks.sftponly.sftp import Files
@@ -23,10 +24,13 @@ _PROBES = 3
 """Of how many files of the tree the site is asked, once they are removed."""
 
 
-def past(place: Place, serving: str) -> tuple[str, ...]:
-    """Return the releases to remove once `serving` has proven itself: all but the last few, and failed candidates."""
+def past(place: Place, serving: str, crossing: Crossing | None = None) -> tuple[str, ...]:
+    """Return the releases to remove once `serving` has proven itself: all but the last few, and failed candidates.
+
+    Those that an upgrade leads from and to stay: it may have to go back.
+    """
     proven = [kept.id for kept in place.kept if kept.proven and kept.id != serving]
-    stay = {serving, *proven[: KEEP - 1]}
+    stay = {serving, *proven[: KEEP - 1], *((crossing.old.id, crossing.new.id) if crossing is not None else ())}
     return (*(kept.id for kept in place.kept if kept.id not in stay), *(name for name in place.torn if name != serving))
 
 
@@ -62,7 +66,7 @@ class Remover:
         if not keep_data:
             self.installer.ask("clear", database=database(self.server, self.layout.contract))
         entries = self.files.list(self.layout.root)
-        for entry in sorted(entries, key=lambda one: one.name == "releases"):
+        for entry in sorted(entries, key=lambda one: one.name == RELEASES):
             if entry.kind == "folder" and not (keep_data and entry.name == "data"):
                 self.folder(entry.name)
         self.installer.leave()
@@ -89,7 +93,7 @@ class Remover:
         kept = place.find(place.serving)
         if kept is None:
             return ()
-        path = f"{self.layout.release(kept.id)}/list"
+        path = f"{self.layout.below(kept.folder)}/list"
         raw = self.files.read(path, LIST_BYTES)
         root = f"{kept.manifest.web_root}/".lstrip("/")
         found = () if raw is None else tuple(parse(raw.decode("utf-8", "replace"), path).members)

@@ -52,10 +52,10 @@ class Stager:
             self.files.drop(self.layout.below(pack.name))
             return tree.listing.sha256
 
-    def mend(self, want: Want, release: Release, drift: Sequence[Drift]) -> None:
-        """Write altered and missing files of a release anew; what is there is first kept aside."""
+    def mend(self, want: Want, folder: str, drift: Sequence[Drift]) -> None:
+        """Write altered and missing files of the release in that folder anew; what is there is first kept aside."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.installer.now()))
-        aside = f"kept/{stamp}-{release.id}"
+        aside = f"kept/{stamp}-{posixpath.basename(folder)}"
         with self._opened(want) as tree:
             self.say("mend", "begin", f"{len(drift)} files; what was there is kept in {self.layout.below(aside)}")
             self.files.folder(self.layout.below(aside))
@@ -63,13 +63,14 @@ class Stager:
             for batch in batches(members):
                 pack = make(tree, tree.listing, Delta(batch, (), None), None)
                 self._sender().send(pack)
-                self.installer.ask("mend", pack=pack.name, tree=f"releases/{release.id}/app", aside=aside)
+                self.installer.ask("mend", pack=pack.name, tree=f"{folder}/app", aside=aside)
                 self.files.drop(self.layout.below(pack.name))
             self.say("mend", "done")
 
     def own(self, seen: Survey, tree: str) -> None:
         """Put the folders, the links and the configuration of a release in their places, its manifest last."""
-        release = self.layout.release(seen.release.id)
+        folder = seen.place.folder(seen.release.id)
+        release = self.layout.below(folder)
         self.say("configuration", "begin")
         self.files.folder(self.layout.below("data"), 0o711)
         for name in seen.folders:  # the web server, which may be another account, hands out what is linked into a tree
@@ -78,7 +79,7 @@ class Stager:
         for path in seen.links:
             self._link(f"{release}/app/{path}", link_to(path, seen.want.recipe.kept[path]))
         for one, _ in seen.wrong:
-            self.put(seen.release, one)
+            self.put(folder, one)
         recipe = seen.want.recipe
         manifest = Manifest(seen.release, seen.artifact, tree, recipe.web_root, dict(recipe.kept))
         found = seen.place.find(seen.release.id)
@@ -86,9 +87,9 @@ class Stager:
             self.files.write(f"{release}/release.json", encode(manifest))
         self.say("configuration", "done")
 
-    def put(self, release: Release, one: Wanted) -> None:
-        """Write one file of a release's configuration, 0600 or as the recipe says before its first byte."""
-        path = f"{self.layout.release(release.id)}/{one.path}"
+    def put(self, folder: str, one: Wanted) -> None:
+        """Write one file of the configuration of the release there; its mode before its first byte."""
+        path = f"{self.layout.below(folder)}/{one.path}"
         self.files.folder(posixpath.dirname(path), 0o755)
         self.files.write(path, one.content, one.mode)
 
@@ -98,7 +99,7 @@ class Stager:
 
     def drift(self, kept: Kept) -> tuple[Drift, ...]:
         """Return the files of a kept release's tree that are not as they were sent."""
-        return self._drift(Base(f"releases/{kept.id}/app", f"releases/{kept.id}/list"))
+        return self._drift(_base(kept))
 
     @contextmanager
     def _opened(self, want: Want) -> Iterator[Tree]:
@@ -112,12 +113,12 @@ class Stager:
         kept = place.find(place.serving) or next(iter(place.kept), None)
         if kept is None:
             return None, None
-        path = f"{self.layout.release(kept.id)}/list"
+        path = self.layout.below(_base(kept).list)
         raw = self.files.read(path, LIST_BYTES)
         found = None if raw is None else parse(raw.decode("utf-8", "replace"), path)
         if found is None or found.sha256 != kept.manifest.tree:
             return None, None
-        return Base(f"releases/{kept.id}/app", f"releases/{kept.id}/list"), found
+        return _base(kept), found
 
     def _drift(self, base: Base | None) -> tuple[Drift, ...]:
         if base is None:
@@ -134,6 +135,10 @@ class Stager:
         if entry is not None and entry.kind == "folder":
             self.files.drop_folder(path)
         self.files.link(target, path)
+
+
+def _base(kept: Kept) -> Base:
+    return Base(f"{kept.folder}/app", f"{kept.folder}/list")
 
 
 def batches(members: Iterable[Member]) -> Iterator[tuple[Member, ...]]:

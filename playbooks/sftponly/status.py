@@ -9,11 +9,11 @@ from crm.errors import HostError
 from crm.plan import Want
 from crm.recipe import Ask
 from playbooks.sftponly.ask import Asker
+from playbooks.sftponly.ground import Ground
 from playbooks.sftponly.installer import Installer
 from playbooks.sftponly.lock import holder
 from playbooks.sftponly.place import look
 from playbooks.sftponly.release import values
-from playbooks.sftponly.work import Ground
 
 
 def status_of(ground: Ground, installer: Installer, want: Want, silence: float) -> Status:
@@ -34,7 +34,7 @@ def status_of(ground: Ground, installer: Installer, want: Want, silence: float) 
     release = kept.manifest.release
     home = str(installer.ask("look", extensions=[])["home"])
     known_values = values(want, release, home, spot.server)
-    asker = Asker(spot.site, installer, spot.server, want, release, known_values)
+    asker = Asker(spot.site, installer, spot.server, want, kept.folder, known_values)
     said = asker.text(want.recipe.ready)
     state = ("web", "up" if want.recipe.ready.holds(said) else "down", said.partition(" ")[0])
     return replace(known, processes=(state,), users=_users(asker, want))

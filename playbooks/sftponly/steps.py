@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crm.errors import HostError, Refused, StepUnfinished
-from crm.plan import Release, Want
-from crm.recipe import DATABASE_PASSWORD, Archive, Exec, Http, Phase, Recipe, Step
+from crm import crossing as crossings
+from crm.due import check_schema, due
+from crm.errors import HostError, Refused
+from crm.plan import Crossing, Release, Want
+from crm.recipe import DATABASE_PASSWORD, Archive, Exec, Http, Recipe, Step
 from crm.slots import fill_text, script_of
-from crm.steps import Due, Records, check_maker, in_use, ordered, state_of, torn, unfinished
+from crm.steps import Due, Records, state_of
 from playbooks.sftponly.release import Server
 from playbooks.terminal import safe, safe_line
 
-PHASES: tuple[Phase, ...] = ("initialise", "admin")
-"""What a deploy runs, in order. Steps of the phase `upgrade` belong to upgrades."""
 LOG = "steps.log"
 """Where what each step answered is kept, below the contract's folder."""
 _SHOWN = 2000
@@ -111,32 +111,16 @@ def records_of(raw: Mapping[str, Any], db: str) -> Records:
         ) from problem
 
 
-def check_schema(want: Want, release: Release, records: Records, db: str) -> None:
-    """Raise Refused when the database was made by another recipe, for another schema, or not by crmhost at all."""
-    check_maker(want.contract, release, records, db)
-    if records.schema is not None and records.schema[2] != release.schema:
-        _, version, schema = records.schema
-        raise Refused(
-            f"{release.recipe} {release.version} needs schema {release.schema}, the database of {want.contract} has"
-            f" schema {schema} ({version}): over SFTP alone crmhost makes no backup that is surely whole, and without"
-            " one no schema is changed",
-            f"keep to a version with schema {schema} in crm.version, or move to a host with SSH; nothing was done",
-        )
+def due_of(want: Want, release: Release, records: Records, crossing: Crossing | None = None) -> Due:
+    """Return what is to be run before the release may serve; nothing is known of it before a backup is put back.
 
-
-def due(want: Want, release: Release, records: Records) -> Due:
-    """Return what is to be run; raises StepUnfinished for an interrupted step that may not be run again."""
-    steps = ordered(want.recipe, PHASES)
-    name = torn(steps, release, records)
-    if name is None:
-        return Due(unfinished(steps, release, records, LOG))
-    if in_use(want.recipe, records):
-        raise StepUnfinished(
-            f"step {name} was begun and not finished, and may only be run on a restored database: crmhost keeps none"
-            " over SFTP alone",
-            f"look in {LOG} and restore the host's own backup by the control panel; nothing was done",
-        )
-    return Due(steps, reset=f"step {name} was interrupted, and no customer has used the database yet")
+    Raises Refused for a database that the release cannot come to run on, StepUnfinished for an interrupted step that
+    may not be run again.
+    """
+    if crossings.going_back(crossing, release):
+        return Due(())
+    check_schema(want.contract, want.recipe, release, records)
+    return due(want.recipe, records, release)
 
 
 def masked(text: str, want: Want) -> str:

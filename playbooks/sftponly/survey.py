@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from crm import crossing as crossings
 from crm.errors import HostError, Refused
-from crm.plan import Release, Want
+from crm.plan import Crossing, Release, Want
 from crm.recipe import Php
 from crm.release import artifact_digest
 from crm.slots import fill_text, secret_names
 from crm.steps import Due, Records, without_release
 from playbooks.sftponly.installer import Installer
 from playbooks.sftponly.layout import ACCOUNT, Layout
+from playbooks.sftponly.memory import recall
 from playbooks.sftponly.place import Place, check_root, look
 from playbooks.sftponly.release import DATABASE, Server, archive_of, release_of, values
 from playbooks.sftponly.sftp import Files
-from playbooks.sftponly.steps import check_schema, database, due, records_of
+from playbooks.sftponly.steps import database, due_of, records_of
 from playbooks.terminal import safe_line
 
 NEEDED = ("zlib", "hash", "json", "PDO", "pdo_mysql")
@@ -51,6 +53,7 @@ class Survey:
 
     home: the contract's folder as PHP names it. drift: of the wanted release's tree. links: of `kept` that are missing.
     wrong: the files of its configuration that differ, with what is there. files: how many digests were compared.
+    crossing: the last upgrade that the host remembers.
     """
 
     want: Want
@@ -67,6 +70,7 @@ class Survey:
     links: tuple[str, ...]
     folders: tuple[str, ...]
     files: int
+    crossing: Crossing | None = None
 
     @property
     def whole(self) -> bool:
@@ -105,7 +109,8 @@ def survey(files: Files, installer: Installer, layout: Layout, want: Want, serve
     records = records_of(installer.ask("records", database=db), server.name)
     if place.find(release.id) is None:
         records = without_release(records, release.id)
-    check_schema(want, release, records, server.name)
+    crossing = recall(files, layout)
+    crossings.check(want.contract, release, crossing, None)
     drift, count = _drift(installer, layout, place, release)
     return Survey(
         want=want,
@@ -116,12 +121,13 @@ def survey(files: Files, installer: Installer, layout: Layout, want: Want, serve
         known=known,
         place=place,
         records=records,
-        due=due(want, release, records),
+        due=due_of(want, release, records, crossing),
         drift=drift,
-        wrong=_wrong(files, layout, release, configuration(want, known)),
-        links=_links(files, layout, want, release),
+        wrong=_wrong(files, layout.below(place.folder(release.id)), configuration(want, known)),
+        links=_links(files, layout.below(place.folder(release.id)), want),
         folders=_folders(files, layout, want),
         files=count,
+        crossing=crossing,
     )
 
 
@@ -189,11 +195,11 @@ def _drift(installer: Installer, layout: Layout, place: Place, release: Release)
         return (), 0
     found: list[Drift] = []
     count = 0
-    tree = f"releases/{release.id}"
+    tree = kept.folder
     for answer in installer.slices("check", tree=f"{tree}/app", list=f"{tree}/list"):
         if answer.get("sha256") != kept.manifest.tree:
             raise HostError(
-                f"{layout.release(release.id)}/list is not the list that was written with the release",
+                f"{layout.below(tree)}/list is not the list that was written with the release",
                 "Somebody altered it. Remove that release's folder over SFTP and deploy again: it is sent anew.",
             )
         found += [Drift(str(path), str(state)) for path, state in answer["differs"]]
@@ -201,10 +207,10 @@ def _drift(installer: Installer, layout: Layout, place: Place, release: Release)
     return tuple(found), count
 
 
-def _wrong(files: Files, layout: Layout, release: Release, wanted: Sequence[Wanted]) -> tuple[tuple[Wanted, str], ...]:
+def _wrong(files: Files, folder: str, wanted: Sequence[Wanted]) -> tuple[tuple[Wanted, str], ...]:
     differ = []
     for one in wanted:
-        path = f"{layout.release(release.id)}/{one.path}"
+        path = f"{folder}/{one.path}"
         entry = files.entry(path)
         if entry is None or entry.kind != "file":
             differ.append((one, "missing"))
@@ -215,10 +221,9 @@ def _wrong(files: Files, layout: Layout, release: Release, wanted: Sequence[Want
     return tuple(differ)
 
 
-def _links(files: Files, layout: Layout, want: Want, release: Release) -> tuple[str, ...]:
+def _links(files: Files, folder: str, want: Want) -> tuple[str, ...]:
     kept = want.recipe.kept.items()
-    app = f"{layout.release(release.id)}/app"
-    return tuple(path for path, folder in kept if files.target(f"{app}/{path}") != link_to(path, folder))
+    return tuple(path for path, data in kept if files.target(f"{folder}/app/{path}") != link_to(path, data))
 
 
 def link_to(path: str, folder: str) -> str:

@@ -21,11 +21,11 @@ from crmhost.door import Door
 from playbooks.connect import Address, connect
 from playbooks.host import Host
 from playbooks.sftponly.driver import SftpDriver
+from playbooks.sftponly.ground import Spot
 from playbooks.sftponly.layout import Layout
 from playbooks.sftponly.lock import Lease
 from playbooks.sftponly.release import Server
 from playbooks.sftponly.web import Site
-from playbooks.sftponly.work import Spot
 from tests.support.certificates import make_authority
 from tests.support.engine import RealEngine, start
 from tests.support.exclusive import exclusively

@@ -241,7 +241,7 @@ class Pack
     public function __construct($path)
     {
         $this->file = fopen($path, 'rb');
-        if (fread($this->file, 8) !== 'crmhost1') {
+        if ($this->exactly(8) !== 'crmhost1') {
             throw new No('not a pack');
         }
         $this->next();
@@ -551,9 +551,13 @@ function mark($given)
     tables_of_ours($db);
     $now = gmdate('Y-m-d\TH:i:s\Z');
     list($recipe, $version, $schema) = $given['schema'];
+    $db->beginTransaction();
     $db->prepare('insert ignore into crmhost_schema values (1, ?, ?, ?, ?)')->execute([$recipe, $version, $schema, $now]);
+    $db->prepare('update crmhost_schema set version = ?, needs = ?, at = ? where ? or (needs = ? and version <> ?)')
+        ->execute([$version, $schema, $now, (int) $given['reached'], $schema, $version]);
     $db->prepare('replace into crmhost_steps values (?, ?, ?, ?)')
         ->execute([$given['name'], $given['state'], $given['release'], $now]);
+    $db->commit();
     return [];
 }
 
@@ -569,6 +573,26 @@ function value($given)
 {
     $row = database($given['database'])->query($given['query'])->fetch(\PDO::FETCH_NUM);
     return ['value' => $row === false ? '' : substr((string) $row[0], 0, 65536)];
+}
+
+// Who else is connected to the database; and, if they are to end, they are.
+function others($given)
+{
+    $db = database($given['database']);
+    $mine = (int) $db->query('select connection_id()')->fetchColumn();
+    $left = 0;
+    foreach ($db->query('show processlist')->fetchAll(\PDO::FETCH_NUM) as $row) {
+        if ($row[3] === $given['database']['name'] && (int) $row[0] !== $mine) {
+            $left++;
+            if ($given['end']) {
+                try {
+                    $db->exec('kill ' . (int) $row[0]);
+                } catch (\PDOException $ended) { // meanwhile
+                }
+            }
+        }
+    }
+    return ['left' => $left];
 }
 
 // Drops every table and view; the database itself is the host's.
@@ -587,7 +611,9 @@ function clear($given)
 function fresh($given)
 {
     clearstatcache(true);
-    return ['code' => function_exists('opcache_reset') ? (bool) @opcache_reset() : false];
+    $keeps = function_exists('opcache_reset') && ini_get('opcache.enable');
+    $stale = $keeps ? (int) ini_get('opcache.revalidate_freq') : 0;
+    return ['code' => $keeps ? (bool) @opcache_reset() : false, 'stale' => $stale];
 }
 
 function bye($given)

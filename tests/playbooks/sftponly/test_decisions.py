@@ -14,7 +14,7 @@ from playbooks.sftponly.layout import Layout, relative
 from playbooks.sftponly.place import Place, Root, check_root
 from playbooks.sftponly.release import Kept, Manifest, Server, archive_of, decode, encode, release_of
 from playbooks.sftponly.remove import past
-from playbooks.sftponly.steps import Request, Script, asked, database, due, masked, records_of, refusal
+from playbooks.sftponly.steps import Request, Script, asked, database, due_of, masked, records_of, refusal
 from playbooks.sftponly.survey import check_version, link_to
 from playbooks.sftponly.web import Site
 from tests.support.memo.recipe import RECIPE, SECRETS, SLOTS, memo_want
@@ -125,9 +125,9 @@ def test_a_release_and_its_manifest() -> None:
 def test_records_and_what_is_due() -> None:
     want, release = memo_want(), release_of(memo_want(), SERVER)
     none = records_of({"steps": [], "schema": None, "others": 0}, "acme")
-    assert [step.name for step in due(want, release, none).steps] == ["tables", "greet", "admin"]
+    assert [step.name for step in due_of(want, release, none).steps] == ["tables", "greet", "admin"]
     raw = {"steps": {"tables": ["finished", "r", "at"]}, "schema": ["memo", "1.0", "1"], "others": 2}
-    assert [step.name for step in due(want, release, records_of(raw, "acme")).steps] == ["greet", "admin"]
+    assert [step.name for step in due_of(want, release, records_of(raw, "acme")).steps] == ["greet", "admin"]
     with pytest.raises(HostError, match="its records of steps read"):
         records_of({"steps": {"tables": ["perhaps"]}, "schema": None, "others": 0}, "acme")
     with pytest.raises(Refused, match="secrets set acme database-password"):

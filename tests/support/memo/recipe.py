@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from crm.errors import Refused
 from crm.plan import Want
 from crm.recipe import (
     DATABASE_PASSWORD,
@@ -31,8 +32,9 @@ from crm.recipe import (
 )
 
 APP = Path(__file__).parent / "app"
-VERSIONS = ("1.0", "1.1", "1.2", "2.0", "broken")
-"""1.x have one schema; 2.0 has another; `broken` has that of 1.x and answers every page with 500."""
+VERSIONS = ("1.0", "1.1", "1.2", "2.0", "3.0", "broken")
+"""1.x have one schema; 2.0 has another; so has 3.0, whose upgrade breaks off half-way; `broken` has that of 1.x and
+answers every page with 500."""
 
 
 def files_of(version: str, more: int = 0, random_mib: int = 0) -> Mapping[str, bytes]:
@@ -87,6 +89,12 @@ def _archive(version: str) -> Archive:
     return Archive(f"https://memo.example/memo-{version}.tar.gz", digest, php=Php(((7, 4), (9, 0)), ("pdo_mysql",)))
 
 
+def _path(old: str, new: str) -> tuple[str, ...]:
+    if new < old:
+        raise Refused(f"Memo {old} → {new} is a way back", "Roll back.")
+    return (new,)
+
+
 RECIPE = Recipe(
     id="memo",
     title="Memo",
@@ -110,6 +118,8 @@ RECIPE = Recipe(
                 DATABASE_PASSWORD,
                 "', 'data' => '",
                 Slotted("{data}"),
+                "', 'app' => '",
+                Slotted("{app}"),
                 "', 'language' => '",
                 Slotted("{language}"),
                 "'];\n",
@@ -134,6 +144,7 @@ RECIPE = Recipe(
             Recorded(),
             "^read 12 bytes",
             "safe",
+            each_release=True,
         ),
         Step(
             "admin",
@@ -149,6 +160,14 @@ RECIPE = Recipe(
             "the administrator is there",
             "safe",
         ),
+        Step(
+            "titles",
+            "upgrade",
+            (Http("POST", "/setup.php", {"do": ("upgrade",)}),),
+            Recorded(),
+            "the titles are there",
+            "restore",
+        ),
     ),
     processes=(),
     jobs=(Job("tidy", Exec((Slotted("{php}"), Slotted("{app}/htdocs/greet.php"))), every=5),),
@@ -161,9 +180,9 @@ RECIPE = Recipe(
         failure="please log in",
         form={"name": (Slotted("{admin}"),), "password": (Secret("admin-password"),), "do": ("login",)},
     ),
-    backup=BackupSet(database=True, paths=(), keys=()),
-    schema=lambda version: "2" if version == "2.0" else "1",
-    path=lambda _old, new: (new,),
+    backup=BackupSet(database=True, paths=("uploads",), keys=()),
+    schema=lambda version: version[0] if version in ("2.0", "3.0") else "1",
+    path=_path,
     web_root="htdocs",
     kept={"htdocs/uploads": "uploads"},
 )

@@ -1,6 +1,6 @@
 <?php
 require __DIR__ . '/config.php';
-require __DIR__ . '/version.php';
+require $memo['app'] . '/htdocs/version.php';
 function db()
 {
     global $memo;
@@ -16,6 +16,13 @@ try {
         $row->execute([$_POST['name'] ?? '']);
         $hash = $row->fetchColumn();
         $_SESSION['name'] = $hash !== false && password_verify($_POST['password'] ?? '', $hash) ? $_POST['name'] : null;
+    }
+    if (($_POST['do'] ?? '') === 'write') {
+        $db->prepare('insert into memos (text) values (?)')->execute([$_POST['text']]);
+    }
+    if (count($db->query('show columns from memos')->fetchAll()) !== (VERSION < '2' ? 2 : 3)) {
+        http_response_code(500);
+        exit('another schema');
     }
     $count = $db->query('select count(*) from users')->fetchColumn();
 } catch (PDOException $error) {

@@ -1,0 +1,183 @@
+"""Shutting customers out where no command runs, and letting them in again.
+
+PHP remembers for two minutes, in each of its processes, where a link led, so a link that leads elsewhere shuts nobody
+out. The folder of a release does: it gets another name, and a folder that holds the maintenance page alone takes its
+place. What runs meanwhile for us, steps and questions, runs in the folder of the other name.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from crm import maintenance
+from crm.errors import HostError
+from playbooks.sftponly.installer import REMEMBERS, Installer, int_of
+from playbooks.sftponly.layout import SHUT, Layout
+from playbooks.sftponly.place import Place
+from playbooks.sftponly.release import Kept
+from playbooks.sftponly.sftp import Files
+from playbooks.sftponly.web import Site
+from playbooks.terminal import safe_line
+
+_CLOSING = "closing"
+_PAGE = """\
+<?php
+clearstatcache(true); // this process asks anew where links lead: it shows this page once at most when we are back
+http_response_code(503);
+header('Retry-After: {after}');
+header('Content-Type: text/html; charset=utf-8');
+header('Cache-Control: no-store');
+?>
+"""
+_RULES = b"""\
+<IfModule mod_rewrite.c>
+RewriteEngine On
+RewriteCond %{REQUEST_FILENAME} !-f
+RewriteRule ^ index.php [L]
+</IfModule>
+"""
+_SHOWN = 20.0
+"""Seconds within which the page must be shown, once its folder is in place."""
+_PATIENT = 30.0
+"""Seconds that a request which was let in has, until its connection to the database is ended; and some more."""
+_MORE = 10.0
+_IN_A_ROW = 3, 12
+"""How many answers in a row must be the page; and must be none, since each process may show it once more."""
+
+
+def shut(files: Files, layout: Layout, kept: Iterable[Kept]) -> None:
+    """Let the page take the place of these releases; what was done before, or half of it, is not done again."""
+    for one in kept:
+        here, there = layout.release(one.id), layout.below(f"{SHUT}/{one.id}")
+        if one.shut and files.entry(here) is not None:
+            continue
+        closing = _made(files, layout, one)
+        if not one.shut:
+            files.folder(layout.below(SHUT), 0o711)
+            files.rename(here, there)
+        files.rename(closing, here)
+
+
+def opened(files: Files, layout: Layout, kept: Iterable[Kept]) -> None:
+    """Give these releases their places back, where they are shut."""
+    for one in kept:
+        if not one.shut:
+            continue
+        here, aside = layout.release(one.id), layout.below(f"{_CLOSING}/{one.id}")
+        files.drop_folder(aside)
+        if files.entry(here) is not None:
+            files.folder(layout.below(_CLOSING), 0o711)
+            files.rename(here, aside)
+        files.rename(layout.below(one.folder), here)
+        files.drop_folder(aside)
+
+
+def recover(files: Files, layout: Layout, place: Place, *, under_way: bool) -> bool:
+    """Finish what a killed run left half; let customers in again unless an upgrade is under way. Tell whether it did.
+
+    Whoever goes on with an upgrade decides then who is let in.
+    """
+    if under_way:
+        shut(files, layout, (one for one in place.kept if one.shut))
+        return False
+    wrong = tuple(one for one in place.welcome if one.shut)
+    opened(files, layout, wrong)
+    shut(files, layout, (one for one in place.kept if one.shut and one not in wrong))
+    files.drop_folder(layout.below(_CLOSING))
+    return bool(wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """The way of customers to a contract's site. confirm: raises when the lock is lost."""
+
+    files: Files
+    installer: Installer
+    site: Site
+    layout: Layout
+    confirm: Callable[[], None]
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+    def close(self, place: Place, database: Mapping[str, object]) -> None:
+        """Show the page in the place of every release that served, and wait until nobody else uses the database.
+
+        Raises HostError when the page is not shown, or somebody stays in the database.
+        """
+        self.confirm()
+        self.installer.leave()
+        shut(self.files, self.layout, place.remembered)
+        self._fresh()
+        if place.serving is not None:
+            self._see()
+        self.rest(database)
+
+    def open(self, place: Place) -> None:
+        """Let customers in to the releases that have the schema of the one that serves."""
+        self.confirm()
+        self.installer.leave()
+        opened(self.files, self.layout, place.welcome)
+        self.see_anew()
+
+    def see_anew(self) -> None:
+        """Let PHP look where links lead and what lies there, in each of its processes that answers."""
+        self._fresh()
+        begun, seen = self.clock(), 0
+        while seen < _IN_A_ROW[1] and self.clock() - begun < REMEMBERS:
+            answer = self.site.get("/")
+            seen = 0 if _is_page(answer.status, answer.text) else seen + 1
+
+    def rest(self, database: Mapping[str, object]) -> None:
+        """Wait until nobody else is connected to the database, and end whoever still is after half a minute."""
+        begun = self.clock()
+        while True:
+            waited = self.clock() - begun
+            answer = self.installer.ask("others", database=database, end=waited >= _PATIENT)
+            if not int_of(answer, "left"):
+                return
+            if waited >= _PATIENT + _MORE:
+                raise HostError(
+                    f"{self.layout.contract}: somebody else is still connected to the database, and does not end",
+                    "The maintenance page is shown. Look in the control panel who uses that database, and give the same"
+                    " command again.",
+                )
+            self.confirm()
+            self.sleep(0.5)
+
+    def _fresh(self) -> None:
+        """Wait until PHP runs what lies on the disk: for some seconds it need not look there."""
+        stale = int_of(self.installer.ask("fresh"), "stale")
+        self.sleep(stale + 1.0 if stale else 0.0)
+
+    def _see(self) -> None:
+        begun, seen = self.clock(), 0
+        while seen < _IN_A_ROW[0]:
+            answer = self.site.get("/")
+            seen = seen + 1 if _is_page(answer.status, answer.text) else 0
+            if not seen and self.clock() - begun > _SHOWN:
+                raise HostError(
+                    f"{self.site.url}/ does not show the maintenance page: it answers {safe_line(str(answer), 200)!r}",
+                    "Does something before the host cache the site, or PHP never look at its files again"
+                    " (opcache.validate_timestamps)? Mend that in the control panel, and give the same command again.",
+                )
+            self.sleep(0.1)
+
+
+def _is_page(status: int, text: str) -> bool:
+    return status == 503 and text == maintenance.page()
+
+
+def _made(files: Files, layout: Layout, kept: Kept) -> str:
+    """Make the folder that takes a release's place, and return its path."""
+    folder = layout.below(f"{_CLOSING}/{kept.id}")
+    root = posixpath.normpath(f"{folder}/app/{kept.manifest.web_root}")
+    files.drop_folder(folder)
+    files.folder(layout.below(_CLOSING), 0o711)
+    files.folder(root, 0o755)
+    page = _PAGE.replace("{after}", str(maintenance.RETRY_AFTER)) + maintenance.page()
+    files.create(f"{root}/index.php", page.encode(), 0o644)
+    files.create(f"{root}/.htaccess", _RULES, 0o644)
+    return folder

@@ -1,0 +1,113 @@
+"""Shutting customers out of a host that gives SFTP alone, and letting them in again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from crm import maintenance
+from crm.driver import Mover
+from crm.errors import HostError
+from playbooks.sftponly.mover import SftpMover
+from tests.playbooks.sftponly.test_walk import OURS, deployed, left_over, page, planned
+from tests.support.memo.recipe import Archives, memo_want
+from tests.support.sftphost import SftpHost
+
+pytestmark = pytest.mark.slow
+SHOWN = (503, maintenance.page())
+
+
+@contextmanager
+def closing(host: SftpHost, archives: Archives) -> Iterator[Mover]:
+    """Hold the lock, and give what shuts out and lets in."""
+    with host.driver(archives) as driver, driver.lock("close") as work:
+        yield SftpMover(work)
+
+
+@contextmanager
+def asked(host: SftpHost) -> Iterator[list[tuple[float, int, str]]]:
+    """Ask for pages without a pause while the block runs, and give when each began, and its answer."""
+    answers: list[tuple[float, int, str]] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            begun = time.monotonic()
+            seen = host.site.get("/index.php")
+            answers.append((begun, seen.status, seen.text))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_once_it_is_closed_no_request_reaches_the_application(sftp_host: SftpHost, archives: Archives) -> None:
+    """Nor does any of a process of PHP that remembers the release before."""
+    deployed(sftp_host, archives)
+    with asked(sftp_host) as answers:
+        deployed(sftp_host, archives, "1.1")
+        with closing(sftp_host, archives) as mover:
+            mover.close(memo_want("1.1"))
+            closed = time.monotonic()
+            assert sftp_host.site.get("/style.css").status == 503
+            time.sleep(4)
+            assert sftp_host.site.get("/anything/else").text == SHOWN[1]
+            opening = time.monotonic()
+            mover.open(memo_want("1.1"))
+            opened = time.monotonic()
+            time.sleep(2)
+    inside = [(status, text) for begun, status, text in answers if closed < begun < opening]
+    assert len(inside) > 50
+    assert set(inside) == {SHOWN}
+    after = [status for begun, status, _ in answers if begun > opened]
+    assert len(after) > 50
+    assert set(after) == {200}
+    assert planned(sftp_host, archives, "1.1").changes == ()
+    assert left_over(sftp_host) == ""
+
+
+def test_what_was_left_closed_is_opened(sftp_host: SftpHost, archives: Archives) -> None:
+    """A plan says so, and the next deploy takes the page away; also where a run was killed between two renames."""
+    deployed(sftp_host, archives)
+    for half in ("true", f"rm -r {OURS}/releases/*", f"mv {OURS}/shut/* {OURS}/releases/ 2>/dev/null || true"):
+        with closing(sftp_host, archives) as mover:
+            mover.close(memo_want())
+        sftp_host.run(half)
+        if half == "true":
+            assert [change.resource for change in planned(sftp_host, archives).changes] == ["page:maintenance"]
+            assert deployed(sftp_host, archives).did == "deployed"
+        with closing(sftp_host, archives):
+            pass
+        assert planned(sftp_host, archives).changes == ()
+        assert "memo 1.0 in vi" in page(sftp_host)
+        assert sftp_host.run(f"ls {OURS}/shut {OURS}/closing 2>/dev/null || true").split() in ([], [f"{OURS}/shut:"])
+
+
+def test_a_connection_that_stays_is_ended(sftp_host: SftpHost, archives: Archives) -> None:
+    """A request that was let in has half a minute; then the database is for whoever works on it alone."""
+    deployed(sftp_host, archives)
+    sftp_host.run("(mariadb -uacme -phost-gave-this acme -e 'select sleep(300)' >/dev/null 2>&1 &)")
+    begun = time.monotonic()
+    with closing(sftp_host, archives) as mover:
+        mover.close(memo_want())
+        assert 25 < time.monotonic() - begun < 60
+        assert "sleep(300)" not in sftp_host.run("mariadb -N -e 'show processlist'")
+        mover.open(memo_want())
+
+
+def test_a_page_that_is_not_shown_is_told(own_host: SftpHost, archives: Archives) -> None:
+    own_host.run("sed -i 's,SSLEngine on,&\\nRedirectMatch 404 ^/$,' /etc/apache2/sites-available/acme.conf")
+    own_host.restart()
+    deployed(own_host, archives)
+    with closing(own_host, archives) as mover, pytest.raises(HostError, match="does not show the maintenance page"):
+        mover.close(memo_want())
