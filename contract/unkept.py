@@ -40,14 +40,8 @@ _KEPT_ON = {"data-protection.encrypt.in-transit": {"cloud", "lan"}}
 
 
 def backed_up(target: Target) -> bool:
-    """Tell whether crmhost makes backups of what runs there: it must run commands there."""
-    match target:
-        case Cloud() | Lan():
-            return True
-        case WebHost(access="ssh"):
-            return True
-        case _:
-            return False
+    """Tell whether crmhost makes backups of what runs there: wherever it deploys."""
+    return isinstance(target, Cloud | Lan | WebHost)
 
 
 def check(sections: Sections) -> Iterator[Finding]:

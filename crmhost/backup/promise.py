@@ -39,6 +39,6 @@ def refuse_other_kinds(contract: Contract, now: Micros) -> None:
     if not can_back_up(contract, now):
         raise Refused(
             f"{contract.id}: target.kind: {at(contract, now).target.kind}: this version of crmhost cannot copy what"
-            " runs there: it knows Docker hosts, servers with sudo, and web hosts with SSH",
+            " runs there: it knows Docker hosts, servers with sudo, and web hosts",
             "Back it up by other means; crmhost check warns where a contract promises backups there.",
         )

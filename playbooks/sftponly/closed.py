@@ -39,11 +39,12 @@ RewriteCond %{REQUEST_FILENAME} !-f
 RewriteRule ^ index.php [L]
 </IfModule>
 """
-_SHOWN = 20.0
+_SHOWN = 10.0
 """Seconds within which the page must be shown, once its folder is in place."""
-_PATIENT = 30.0
-"""Seconds that a request which was let in has, until its connection to the database is ended; and some more."""
 _MORE = 10.0
+"""Seconds within which a connection to the database is gone that was told to end."""
+_OTHERS = 5
+"""Seconds that other processes of PHP have at most to see it, which share nothing with the one that was told."""
 _IN_A_ROW = 3, 12
 """How many answers in a row must be the page; and must be none, since each process may show it once more."""
 
@@ -92,7 +93,10 @@ def recover(files: Files, layout: Layout, place: Place, *, under_way: bool) -> b
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """The way of customers to a contract's site. confirm: raises when the lock is lost."""
+    """The way of customers to a contract's site. confirm: raises when the lock is lost.
+
+    patient: seconds that a request which was let in has, until its connection to the database is ended.
+    """
 
     files: Files
     installer: Installer
@@ -101,6 +105,7 @@ class Entrance:
     confirm: Callable[[], None]
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    patient: float = 30.0
 
     def close(self, place: Place, database: Mapping[str, object]) -> None:
         """Show the page in the place of every release that served, and wait until nobody else uses the database.
@@ -110,7 +115,7 @@ class Entrance:
         self.confirm()
         self.installer.leave()
         shut(self.files, self.layout, place.remembered)
-        self._fresh()
+        self._fresh(_OTHERS)
         if place.serving is not None:
             self._see()
         self.rest(database)
@@ -131,14 +136,14 @@ class Entrance:
             seen = 0 if _is_page(answer.status, answer.text) else seen + 1
 
     def rest(self, database: Mapping[str, object]) -> None:
-        """Wait until nobody else is connected to the database, and end whoever still is after half a minute."""
+        """Wait until nobody else is connected to the database, and end whoever still is when patience is over."""
         begun = self.clock()
         while True:
             waited = self.clock() - begun
-            answer = self.installer.ask("others", database=database, end=waited >= _PATIENT)
+            answer = self.installer.ask("others", database=database, end=waited >= self.patient)
             if not int_of(answer, "left"):
                 return
-            if waited >= _PATIENT + _MORE:
+            if waited >= self.patient + _MORE:
                 raise HostError(
                     f"{self.layout.contract}: somebody else is still connected to the database, and does not end",
                     "The maintenance page is shown. Look in the control panel who uses that database, and give the same"
@@ -147,10 +152,16 @@ class Entrance:
             self.confirm()
             self.sleep(0.5)
 
-    def _fresh(self) -> None:
-        """Wait until PHP runs what lies on the disk: for some seconds it need not look there."""
-        stale = int_of(self.installer.ask("fresh"), "stale")
-        self.sleep(stale + 1.0 if stale else 0.0)
+    def _fresh(self, others: int = 0) -> None:
+        """Let PHP run what lies on the disk; where it may not be told to look there, wait until it does by itself.
+
+        others: seconds to wait at most for processes of PHP that share nothing with the one that was told.
+        """
+        answer = self.installer.ask("fresh")
+        stale = int_of(answer, "stale")
+        waits = min(stale, others) if answer.get("code") is True else stale
+        if waits:
+            self.sleep(waits + 1.0)
 
     def _see(self) -> None:
         begun, seen = self.clock(), 0

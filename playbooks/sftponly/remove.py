@@ -27,7 +27,7 @@ _PROBES = 3
 def past(place: Place, serving: str, crossing: Crossing | None = None) -> tuple[str, ...]:
     """Return the releases to remove once `serving` has proven itself: all but the last few, and failed candidates.
 
-    Those that an upgrade leads from and to stay: it may have to go back.
+    crossing: an upgrade that is under way; those that it leads from and to stay, since it may have to go back.
     """
     proven = [kept.id for kept in place.kept if kept.proven and kept.id != serving]
     stay = {serving, *proven[: KEEP - 1], *((crossing.old.id, crossing.new.id) if crossing is not None else ())}

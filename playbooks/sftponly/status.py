@@ -37,7 +37,8 @@ def status_of(ground: Ground, installer: Installer, want: Want, silence: float) 
     asker = Asker(spot.site, installer, spot.server, want, kept.folder, known_values)
     said = asker.text(want.recipe.ready)
     state = ("web", "up" if want.recipe.ready.holds(said) else "down", said.partition(" ")[0])
-    return replace(known, processes=(state,), users=_users(asker, want))
+    page = (("maintenance", "up", "customers see it"),) if place.shut else ()
+    return replace(known, processes=(*page, state), users=_users(asker, want))
 
 
 def _users(asker: Asker, want: Want) -> int | None:

@@ -188,7 +188,7 @@ class SftpWork:
         proven = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.installer.now()))
         place = self.place()
         self._files.write(f"{self._layout.below(place.folder(release.id))}/proven", proven.encode())
-        for name in past(self.place(), release.id, self.crossing):
+        for name in past(self.place(), release.id, crossings.unfinished(self.crossing)):
             self.installer.ask("forget", database=self.database(), release=name)
             for top in (SHUT, RELEASES):  # a page in the place of a release says nothing once that is gone
                 self._stager.remove(f"{top}/{name}")

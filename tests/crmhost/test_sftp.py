@@ -83,8 +83,6 @@ def test_a_contract_over_sftp(host: SftpHost, tmp_path: Path) -> None:
         outcome = deploy.deploy(target.driver, target.want, target.means(), confirm=lambda _: True)
         assert outcome.did == "deployed"
         admin = target.want.secrets["admin-password"]
-        with pytest.raises(Refused, match=r"no backup of a database that a host gave"):
-            deploy.destroy(target.driver, target.want, deploy.Destroy(), target.means())
         with pytest.raises(Refused, match=r"no command can be run there"):
             target.driver.exec(target.want, ["id"])
         assert "twelve bytes" not in "".join(target.driver.logs("steps", 100))
@@ -92,6 +90,10 @@ def test_a_contract_over_sftp(host: SftpHost, tmp_path: Path) -> None:
     with open_sftp(wish, lambda _: False, host.door) as target:
         assert target.driver.plan(target.want).changes == (), "the host's key was pinned"
     assert prove(RECIPE, f"https://{NAME}", "admin", admin, door=host.door).holds
+    with open_sftp(wish, lambda _: False, host.door) as target:
+        gone = deploy.destroy(target.driver, target.want, deploy.Destroy(), target.means())
+        assert target.backups is not None
+        assert [kept.id for kept in target.backups().list()] == [gone.backup]
 
 
 def test_what_is_refused_before_anything_is_connected(tmp_path: Path) -> None:

@@ -18,12 +18,14 @@ from docker.models.containers import Container
 from crm.driver import Progress
 from crm.plan import Event
 from crmhost import deploy
+from crmhost.backup.take import restore, take
 from crmhost.public import check
 from crmhost.sequence import Means
+from tests.support.backups import open_backups
 from tests.support.memo.recipe import Archives, memo_want
 from tests.support.sftphost import SftpHost
 
-Verb: TypeAlias = Literal["deploy", "rollback", "destroy"]
+Verb: TypeAlias = Literal["deploy", "rollback", "restore", "back up", "destroy"]
 NOBODY = cast(Container, None)
 """This process knows the host by its own doors alone."""
 
@@ -46,14 +48,20 @@ class Killer:
 
 
 def do(host: SftpHost, archives: Archives, verb: Verb, version: str, progress: Progress = lambda _: None) -> str:
-    """Do it, and return what was done."""
+    """Do it, and return what was done. Backups lie beside the archives; `restore` takes the oldest."""
+    shelf = open_backups(archives.folder, "acme")
+    means = Means(progress, lambda want: check(want, host.door, patience=3.0), lambda: shelf, sure=lambda _: True)
     with host.driver(archives, progress) as driver:
-        means, want = Means(progress, lambda want: check(want, host.door, patience=3.0)), memo_want(version)
+        want = memo_want(version)
         match verb:
             case "deploy":
                 return deploy.deploy(driver, want, means, confirm=lambda _: True).did
             case "rollback":
                 return deploy.rollback(driver, want, None, means).did
+            case "restore":
+                return restore(driver, want, shelf, shelf.list()[-1], means, keep=True).did
+            case "back up":
+                return take(driver, want, shelf, "asked", means).id
             case "destroy":
                 deploy.destroy(driver, want, deploy.Destroy(backup=False), means)
                 return "removed"

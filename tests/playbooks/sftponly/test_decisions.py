@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from crm import maintenance
 from crm.errors import HostError, Refused
-from crm.plan import Release
+from crm.plan import Crossing, Release
 from crm.recipe import Ask, Exec, Http, Php, Process, Slotted
+from crm.steps import Records
 from playbooks.sftponly.layout import Layout, relative
 from playbooks.sftponly.place import Place, Root, check_root
 from playbooks.sftponly.release import Kept, Manifest, Server, archive_of, decode, encode, release_of
@@ -24,9 +26,9 @@ SERVER = Server("localhost", 3306, "acme", "acme", "host-gave-this")
 PHP = Php(((7, 4), (8, 3)))
 
 
-def kept(version: str, proven: str) -> Kept:
-    release = Release("memo", version, f"{version}0000000000000", "1")
-    return Kept(Manifest(release, "a", "t", "htdocs", {}), proven)
+def kept(version: str, proven: str, *, schema: str = "1", shut: bool = False) -> Kept:
+    release = Release("memo", version, f"{version}0000000000000", schema)
+    return Kept(Manifest(release, "a", "t", "htdocs", {}), proven, shut)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,35 @@ def test_releases_past_the_last_few() -> None:
     proven = [kept(f"1.{number}", f"2026-01-0{9 - number}") for number in range(5)]
     place = Place(Root(None, ()), True, proven[2].id, (*proven, kept("2.0", "")), ("torn",))
     assert past(place, proven[2].id) == (proven[3].id, proven[4].id, kept("2.0", "").id, "torn")
+
+
+def test_releases_that_an_upgrade_may_have_to_go_back_to_stay() -> None:
+    proven = [kept(f"1.{number}", f"2026-01-0{9 - number}") for number in range(4)]
+    place = Place(Root(None, ()), True, proven[0].id, (*proven, kept("2.0", "", schema="2")), ())
+    old, new = proven[3].manifest.release, place.kept[-1].manifest.release
+    assert past(place, proven[0].id, Crossing(old, new, 1)) == ()
+    assert past(place, proven[0].id) == (old.id, new.id)
+
+
+def test_who_is_let_in_after_an_upgrade() -> None:
+    """A process of PHP may remember any release that served; none of another schema must be met."""
+    old, same, failed = kept("1.0", "2026-01-01", shut=True), kept("2.1", "2026-01-02", schema="2"), kept("3.0", "")
+    new = kept("2.0", "", schema="2", shut=True)
+    place = Place(Root("x", ()), True, new.id, (same, old, failed, new), ())
+    assert place.remembered == (same, old, new)
+    assert place.welcome == (same, new)
+    assert place.shut
+    assert not replace(place, serving=None).shut
+    assert (old.folder, same.folder) == (f"shut/{old.id}", f"releases/{same.id}")
+    assert place.folder("memo-4.0") == "releases/memo-4.0"
+    records = Records({}, ("memo", "2.0", "2"), 1)
+    assert place.maker(records) == new.manifest.release
+    assert place.maker(replace(records, schema=("memo", "2.1", "2"))) == same.manifest.release
+    assert place.maker(replace(records, schema=("memo", "9", "9"))) is None
+
+
+def test_the_page_is_one_of_php() -> None:
+    assert "<?" not in maintenance.page()
 
 
 def test_a_document_root_that_is_somebodys() -> None:

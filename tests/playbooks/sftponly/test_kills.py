@@ -9,14 +9,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from crm.errors import GateFailed
+from crm import maintenance
+from crm.errors import GateFailed, HostError
+from tests.playbooks.sftponly.test_moving import UPLOAD, memos, titled, written
 from tests.playbooks.sftponly.test_walk import OURS, deployed, left_over, page, planned
 from tests.support.memo.recipe import Archives
 from tests.support.sftpdeployer import Verb, do
@@ -24,13 +28,15 @@ from tests.support.sftphost import LEASE, SftpHost
 from tests.support.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+HALVES = {"another schema", "no database"}
+"""What a release says whose database is not its own."""
 EVERY = int(os.environ.get("CRMHOST_KILL_EVERY", "0"))
 LAST = 200
 """No change tells so much."""
 LATE = (0.0, 0.02, 0.1)
 """Seconds after the event, taken in turn: between two events lies what is done without telling."""
 ALTERED = "<?php // altered"
-PHASES = ("plan ", "lock ", "recover ", "stage ", "steps ", "gate ", "switch ", "retire ", "journal ")
+PHASES = ("plan ", "lock ", "recover ", "backup ", "stage ", "steps ", "gate ", "switch ", "retire ", "journal ")
 """With which what is told begins; an error's lines do not."""
 
 
@@ -71,6 +77,40 @@ def _kept(host: SftpHost, archives: Archives) -> None:
     assert ALTERED in host.run(f"cat {OURS}/kept/*/htdocs/greet.php")
 
 
+def _customers(host: SftpHost, archives: Archives) -> None:
+    """Deploy, and let customers write something."""
+    deployed(host, archives)
+    written(host, "first memo")
+    host.run(f"echo dear >{UPLOAD}; chown acme: {UPLOAD}")
+
+
+def _lost(host: SftpHost, archives: Archives) -> None:
+    """Make a backup, and lose something."""
+    _customers(host, archives)
+    do(host, archives, "back up", "1.0")
+    written(host, "second memo")
+    host.run(f"rm {UPLOAD}")
+
+
+def _upgraded(host: SftpHost, archives: Archives) -> None:
+    _customers(host, archives)
+    do(host, archives, "deploy", "2.0")
+    written(host, "second memo")
+
+
+def _with_titles(host: SftpHost, archives: Archives) -> None:
+    assert titled(host) == ["first\tfirst memo"]
+    serves("2.0")(host, archives)
+    assert host.run(f"cat {UPLOAD}") == "dear\n"
+
+
+def _as_before(host: SftpHost, archives: Archives) -> None:
+    """What was backed up is there."""
+    assert memos(host) == ["first memo"]
+    serves("1.0")(host, archives)
+    assert host.run(f"cat {UPLOAD}") == "dear\n"
+
+
 def _gone(host: SftpHost, _: Archives) -> None:
     assert host.run("find /srv/acme/site -printf '%P '") == " public public/index.html "
     assert host.run("mariadb -N acme -e 'show tables'") == ""
@@ -82,6 +122,10 @@ SCENARIOS = {
     "a broken version": Scenario("deploy", "broken", deployed, serves("1.0")),
     "files altered": Scenario("deploy", "1.0", _altered, _kept),
     "rollback": Scenario("rollback", "1.1", _two, serves("1.0")),
+    "upgrade": Scenario("deploy", "2.0", _customers, _with_titles),
+    "upgrade that fails": Scenario("deploy", "3.0", _customers, _as_before),
+    "upgrade taken back": Scenario("rollback", "2.0", _upgraded, _as_before),
+    "restore": Scenario("restore", "1.0", _lost, _as_before),
     "destroy": Scenario("destroy", "1.0", deployed, _gone),
 }
 SAMPLE = {
@@ -89,6 +133,8 @@ SAMPLE = {
     "another version": ((13, 0.02),),
     "files altered": ((8, 0.1),),
     "rollback": ((9, 0.0),),
+    "upgrade": ((26, 0.02),),
+    "restore": ((24, 0.1),),
     "destroy": ((3, 0.1),),
 }
 """The so-manieth event after which CI kills each, and how many seconds later."""
@@ -111,10 +157,12 @@ def test_killed_and_run_again(sftp_host: SftpHost, tmp_path: Path, name: str) ->
     scenario, archives = SCENARIOS[name], Archives(tmp_path)
     for number, late in turns(name):
         scenario.before(sftp_host, archives)
-        told, struck = _killed(sftp_host, tmp_path, scenario, (number, late))
-        begun = time.monotonic()
-        met = _again(sftp_host, archives, scenario) if struck else "it was through"
+        with watched(sftp_host) as saw:
+            told, struck = _killed(sftp_host, tmp_path, scenario, (number, late))
+            begun = time.monotonic()
+            met = _again(sftp_host, archives, scenario) if struck else "it was through"
         scenario.after(sftp_host, archives)
+        assert not saw & HALVES, f"{name} {number} {late} {told[-1]}: customers saw a half state"
         print(f"{name:<16} {number:>3} + {late:.2f} s {told[-1]:<46} {met:<16} {time.monotonic() - begun:5.1f} s")  # noqa: T201 -- the table, shown with -s
         sftp_host.reset()
         if len(told) < number:
@@ -126,6 +174,12 @@ def _again(host: SftpHost, archives: Archives, scenario: Scenario) -> str:
     until(lambda: idle(host) > LEASE.silence, "the lease is over", 30)
     if scenario.version == "broken":
         with pytest.raises(GateFailed, match="500 broken"):
+            do(host, archives, scenario.verb, scenario.version)
+        return "refused again"
+    if scenario.version == "3.0":
+        with (
+            pytest.raises(HostError, match="step titles did not answer") if not _back(host, archives) else nullcontext()
+        ):
             do(host, archives, scenario.verb, scenario.version)
         return "refused again"
     if scenario.verb == "rollback":
@@ -147,8 +201,36 @@ def _killed(host: SftpHost, folder: Path, scenario: Scenario, turn: tuple[int, f
         check=False,
     )
     struck = done.returncode == -signal.SIGKILL
-    assert struck or done.returncode == 0 or "500 broken" in done.stderr, done.stderr
+    refused = any(said in done.stderr for said in ("500 broken", "step titles did not answer"))
+    assert struck or done.returncode == 0 or refused, done.stderr
     return [line for line in done.stderr.splitlines() if line.startswith(PHASES)], struck
+
+
+def _back(host: SftpHost, archives: Archives) -> bool:
+    """Tell whether the same command only goes on going back."""
+    with host.driver(archives) as driver:
+        found = driver.crossing()
+        return found is not None and found.phase == "restoring"
+
+
+@contextmanager
+def watched(host: SftpHost) -> Iterator[set[str]]:
+    """Ask for the first page again and again while the block runs, and give what was seen."""
+    saw: set[str] = set()
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.wait(0.02):
+            answer = host.site.get("/index.php")
+            saw.add("the page" if answer.text == maintenance.page() else answer.text)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield saw
+    finally:
+        over.set()
+        thread.join()
 
 
 def idle(host: SftpHost) -> int:
