@@ -35,6 +35,12 @@ def test_rows_are_counted_whatever_their_texts_say(line: bytes, count: int) -> N
     assert rows(line) == count
 
 
+@pytest.mark.parametrize("end", [b"", b"\\", b"\\'"])
+def test_a_line_that_is_cut_in_a_text_is_read_at_once(end: bytes) -> None:
+    text = b"x" * 400_000 + b"\\'(" * 100_000
+    assert rows(b"INSERT INTO `t` VALUES (1,'" + text + end) == 1
+
+
 def test_rows_are_those_of_the_table_that_was_named_and_of_no_program() -> None:
     found = read(
         MAGIC,
