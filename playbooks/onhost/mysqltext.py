@@ -16,7 +16,8 @@ _ENDS = (b"-- ", b"UNLOCK TABLES", b"DELIMITER", b"/*!50003")
 """How lines begin that end a table's rows; what follows may be a trigger, whose text has any lines."""
 _QUOTED = re.compile(rb"'[^'\\]*(?:(?:\\(?:.|\Z)|'')[^'\\]*)*(?:'|\Z)|`(?:[^`]|``)*`", re.DOTALL)
 """A text or a name; one that is cut short ends with its line, or it would be sought in it for hours."""
-_DEFINER = re.compile(rb" ?DEFINER ?= ?`(?:[^`]|``)*`@`(?:[^`]|``)*`")
+_WHO = rb"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\")"
+_DEFINER = re.compile(rb" ?DEFINER ?= ?" + _WHO + rb"@" + _WHO)
 _SANDBOX = b"/*M!999999"
 
 

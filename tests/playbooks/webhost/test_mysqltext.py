@@ -79,6 +79,7 @@ def test_what_goes_on_after_the_end_or_stops_before_it_is_not_whole() -> None:
             b"/*!50003 CREATE*/ /*!50017*/ /*!50003 TRIGGER t BEFORE INSERT ON x\n",
         ),
         (b"CREATE DEFINER=`u`@`%` PROCEDURE `p`()\n", b"CREATE PROCEDURE `p`()\n"),
+        (b'CREATE DEFINER="u"@"a""b" trigger t before insert on x\n', b"CREATE trigger t before insert on x\n"),
         (b"  select 'DEFINER=`u`@`%`';\n", b"  select 'DEFINER=`u`@`%`';\n"),
         (b"/*M!999999\\- enable the sandbox mode */ \n", b""),
     ],
