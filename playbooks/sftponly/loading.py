@@ -41,6 +41,7 @@ def load(way: Way, want: Want, source: BinaryIO) -> Contents:
     """
     folder = f"{INCOMING}{secrets.token_hex(8)}"
     try:
+        way.files.folder(way.layout.below(folder))  # for this account alone, whatever the modes of what is in it
         brought = _beside(way, want, folder, source)
         way.confirm()
         try:

@@ -282,7 +282,7 @@ function check_tables($there)
 // Without who defined it: any account of any server may take it.
 function nobodys($sql)
 {
-    $who = '(`(?:[^`]|``)*`|\w+)';
+    $who = '(`(?:[^`]|``)*`|"(?:[^"]|"")*"|\w+)'; // in the quotes of the program's own sql_mode
     return preg_replace('~^(CREATE(?: OR REPLACE)?(?: ALGORITHM=\w+)?) DEFINER ?= ?' . $who . '(@' . $who . ')?~i', '$1', $sql);
 }
 
@@ -332,6 +332,7 @@ function dump($given)
             rename($part, $path);
         }
         put($path . '.json', json_encode($answer, JSON_INVALID_UTF8_SUBSTITUTE));
+        chmod($path . '.json', 0600);
     }
     if (!$answer['ok']) {
         throw new No($answer['why']);

@@ -58,7 +58,6 @@ class Parts
 // A connection on which no other request of ours works, such as one that a killed run had asked for.
 function alone($given)
 {
-    unhurried();
     $db = database($given);
     $db->exec('set session lock_wait_timeout = 50');
     if ((string) $db->query("select get_lock(concat('crmhost ', md5(database())), 50)")->fetchColumn() !== '1') {
@@ -70,6 +69,7 @@ function alone($given)
 // Drops every table, view and routine but the records of steps; the database itself is the host's.
 function make_room($given)
 {
+    unhurried();
     $db = alone($given['database']);
     if (!is_dir(within($given['folder']))) {
         throw new No('what was sent is not there any more; run the command again');
@@ -169,7 +169,6 @@ class Filling
 // Counts the rows of tables, from one on.
 function counted($given)
 {
-    unhurried();
     $db = database($given['database']);
     $slice = new Slice();
     $rows = [];
@@ -207,7 +206,6 @@ function below($root, $name)
 // Makes the files of what was sent in parts; each line of the list says one thing to do.
 function arrange($given)
 {
-    unhurried();
     $from = within($given['folder']);
     $list = new Parts($from . '/parts/list', (int) $given['at']);
     folder($from . '/files');
