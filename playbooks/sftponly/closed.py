@@ -107,14 +107,15 @@ class Entrance:
     clock: Callable[[], float] = time.monotonic
     patient: float = 30.0
 
-    def close(self, place: Place, database: Mapping[str, object]) -> None:
-        """Show the page in the place of every release that served, and wait until nobody else uses the database.
+    def close(self, place: Place, candidate: str | None, database: Mapping[str, object]) -> None:
+        """Show the page in the place of every release, and wait until nobody else uses the database.
 
+        candidate: one that stays as it is unless it served: nobody reaches it, and its steps are run.
         Raises HostError when the page is not shown, or somebody stays in the database.
         """
         self.confirm()
         self.installer.leave()
-        shut(self.files, self.layout, place.remembered)
+        shut(self.files, self.layout, place.remembered(candidate))
         self._fresh(_OTHERS)
         if place.serving is not None:
             self._see()

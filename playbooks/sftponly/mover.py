@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
+from crm import crossing as crossings
 from crm.backup import Contents
 from crm.errors import HostError
 from crm.plan import Crossing, Release, Want
@@ -26,6 +27,7 @@ class SftpMover:
         self._work = work
         self._files = work.ground.files
         self._layout = work.ground.spot.layout
+        self._out = False
 
     def mark(self, crossing: Crossing | None) -> None:
         """Let the host remember where an upgrade is."""
@@ -36,11 +38,18 @@ class SftpMover:
     def close(self, want: Want) -> None:  # noqa: ARG002 -- the page is the same for all
         """Show customers the maintenance page instead of the CRM; then none of them uses the database any more."""
         self._work.forget()
-        self._work.entrance().close(self._work.place(), self._work.database())
+        if self._out:
+            self._work.entrance().rest(self._work.database())
+            return
+        found = crossings.unfinished(self._work.crossing)
+        candidate = None if found is None or found.new == found.old else found.new.id
+        self._work.entrance().close(self._work.place(), candidate, self._work.database())
+        self._out = True
 
     def open(self, want: Want) -> None:
         """Let customers in again to what serves."""
         self._work.forget()
+        self._out = False
         self._say_where(want, shut=False)
         self._work.entrance().open(self._work.place())
 

@@ -46,10 +46,12 @@ class Place:
         """Return the proven release that served last, other than this one."""
         return next((kept for kept in self.kept if kept.id != release_id and kept.proven), None)
 
-    @property
-    def remembered(self) -> tuple[Kept, ...]:
-        """Return the releases that customers may still reach: a process of PHP remembers what served before."""
-        return tuple(one for one in self.kept if one.proven or one.id == self.serving)
+    def remembered(self, candidate: str | None) -> tuple[Kept, ...]:
+        """Return the releases that customers may reach: a process of PHP remembers what served, if only for a moment.
+
+        candidate: the name of one that customers cannot have met, unless it serves or has proven itself.
+        """
+        return tuple(one for one in self.kept if one.id != candidate or one.proven or one.id == self.serving)
 
     @property
     def welcome(self) -> tuple[Kept, ...]:

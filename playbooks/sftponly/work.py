@@ -49,6 +49,7 @@ class SftpWork:
             ground.files, ground.spot.site, self._layout, "work", lambda said: self.say("php", "note", said)
         )
         self._stager = Stager(ground.files, self.installer, self._layout, ground.spot.archives, self.say, held.confirm)
+        self._mover = SftpMover(self)
         self._survey: Survey | None = None
         self._brought: Release | None = None
         self._records: Records | None = None
@@ -212,7 +213,7 @@ class SftpWork:
 
     def mover(self) -> SftpMover:
         """Return what moves the customer's data."""
-        return SftpMover(self)
+        return self._mover
 
     def destroy(self, *, keep_data: bool) -> None:
         """Remove everything of the contract, and prove by SFTP and HTTPS that it is gone."""

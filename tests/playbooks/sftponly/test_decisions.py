@@ -91,7 +91,8 @@ def test_who_is_let_in_after_an_upgrade() -> None:
     old, same, failed = kept("1.0", "2026-01-01", shut=True), kept("2.1", "2026-01-02", schema="2"), kept("3.0", "")
     new = kept("2.0", "", schema="2", shut=True)
     place = Place(Root("x", ()), True, new.id, (same, old, failed, new), ())
-    assert place.remembered == (same, old, new)
+    assert place.remembered(failed.id) == (same, old, new)
+    assert place.remembered(new.id) == place.remembered(None) == place.kept
     assert place.welcome == (same, new)
     assert place.shut
     assert not replace(place, serving=None).shut

@@ -138,7 +138,11 @@ SAMPLE = {
     "destroy": ((3, 0.1),),
 }
 """The so-manieth event after which CI kills each, and how many seconds later."""
-WITHIN = {"destroy": tuple((3, tenth / 10) for tenth in range(1, 6))}
+WITHIN = {
+    "destroy": tuple((3, tenth / 10) for tenth in range(1, 6)),
+    "upgrade": tuple((13, tenth / 10) for tenth in range(1, 12, 2)),
+    "upgrade taken back": tuple((4, tenth / 10) for tenth in range(1, 12, 2)),
+}
 """What takes long and tells nothing meanwhile."""
 
 
