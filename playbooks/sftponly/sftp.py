@@ -160,9 +160,11 @@ class Files:
     def _pieces(self, path: str, file: SFTPFile, size: int) -> Iterator[bytes]:
         """Read so much at once that a slow line is full, and no more than that is held."""
         for begin in range(0, size, WINDOW):
-            end = min(begin + WINDOW, size)
+            end, data = min(begin + WINDOW, size), b""
             with self._said(path):
-                data = b"".join(file.readv([(at, min(PIECE, end - at)) for at in range(begin, end, PIECE)]))
+                # Where a file ends too early, what was asked for past its end is waited for until the time is over.
+                if not begin or (file.stat().st_size or 0) >= end:
+                    data = b"".join(file.readv([(at, min(PIECE, end - at)) for at in range(begin, end, PIECE)]))
             if len(data) != end - begin:
                 raise HostError(f"{self._host.name}: {path} became shorter while it was read", "Run the command again.")
             yield data
