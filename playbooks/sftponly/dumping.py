@@ -123,8 +123,8 @@ def awaited(
         raise silent
     raise HostError(
         f"the dump of the database has {size} bytes and does not grow any more: the host has ended PHP's request",
-        "Raise max_execution_time and, where there is PHP-FPM, request_terminate_timeout in the control panel; then run"
-        " the command again.",
+        "Raise max_execution_time, memory_limit and, where there is PHP-FPM, request_terminate_timeout in the control"
+        " panel; then run the command again.",
     )
 
 

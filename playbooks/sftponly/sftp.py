@@ -271,6 +271,10 @@ class Files:
             raise self._host.lost(error) from error
         except TimeoutError as error:
             raise HostError(f"{self._host.name}: no answer in time about {path}", "Run the command again.") from error
+        except UnicodeDecodeError as error:
+            raise HostError(
+                f"{self._host.name}: a name in {path} is no UTF-8", "Give it another name there."
+            ) from error
         except OSError as error:
             if not self._host.up:
                 raise self._host.lost(error) from error

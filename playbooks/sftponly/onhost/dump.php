@@ -47,6 +47,7 @@ class Sink
         $this->path = $path;
         $this->look();
         $this->file = fopen($path, 'r+b');
+        ftruncate($this->file, 0); // where this request is a second one, after the first was ended
         $this->hash = hash_init('sha256');
     }
     private function look()

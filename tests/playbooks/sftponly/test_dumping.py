@@ -149,6 +149,29 @@ def test_it_is_one_instant_while_the_customer_goes_on(sftp_host: SftpHost) -> No
     assert f"`zz_sum` (`n`) VALUES ({rows});\n".encode() in text
 
 
+def test_a_table_that_is_made_anew_meanwhile_is_said(sftp_host: SftpHost) -> None:
+    sftp_host.run(f"install -d -o acme {HERE}")
+    sql(
+        sftp_host,
+        "create table many (id int primary key, text varchar(300)) engine=InnoDB;"
+        " insert into many select seq, repeat(md5(seq), 9) from seq_1_to_100000;",
+    )
+    script = (
+        "touch /tmp/go; while [ -e /tmp/go ]; do echo 'create or replace table zz (id int) engine=InnoDB;';"
+        " sleep 0.02; done | mariadb acme"
+    )
+    worker = threading.Thread(target=sftp_host.run, args=(script,))
+    worker.start()
+    until(lambda: "zz" in sql(sftp_host, "show tables;"), "the table is there", 30)
+    try:
+        with way(sftp_host) as here, pytest.raises(HostError, match="a table was made anew while it was read; run"):
+            dump(here, WANT, OWNER, io.BytesIO())
+    finally:
+        sftp_host.run("rm /tmp/go")
+        worker.join()
+    assert left(sftp_host) == ""
+
+
 def test_the_web_server_need_not_wait_for_it(sftp_host: SftpHost) -> None:
     """The request is cut while it works: what it writes is found over SFTP."""
     give(sftp_host)
@@ -227,6 +250,9 @@ def test_files_that_change_while_they_are_read(sftp_host: SftpHost) -> None:
         sftp_host.run(f"echo short >{HERE}/data/a/4")
         with pytest.raises(HostError, match=r"a/4 became shorter while it was read"):
             b"".join(pieces)
+        sftp_host.run(f"touch {HERE}/data/a/$(printf 'caf\\351')")
+        with pytest.raises(HostError, match=r"a name in .*/data/a is no UTF-8"):
+            b"".join(packed(here.files, LAYOUT.below("data"), ("a",), lambda: None))
 
 
 def test_a_page_that_may_only_ask_carries_nothing_that_moves_data() -> None:
