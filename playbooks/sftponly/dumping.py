@@ -54,7 +54,7 @@ def dump(way: Way, want: Want, owner: Kept, sink: BinaryIO) -> Contents:
         with dumped(way, want) as found:
             server = found.server
             reading = Reading()
-            writer.database(_checked(way, found, reading, want.contract))
+            writer.database(checked(way, found, reading, want.contract))
             tables = {safe(name): count for name, count in reading.tables.items()}
         way.say("database", "done", f"{sum(tables.values())} rows in {len(tables)} tables")
     way.say("files", "begin", "")
@@ -143,7 +143,7 @@ def _told(path: str, raw: Mapping[str, Any]) -> Dumped:
         ) from error
 
 
-def _checked(way: Way, found: Dumped, reading: Reading, contract: str) -> Iterator[bytes]:
+def checked(way: Way, found: Dumped, reading: Reading, contract: str) -> Iterator[bytes]:
     """Bring a dump here and yield it; raises HostError unless it is, to its last byte, the one that was written."""
     digest, size, confirm = hashlib.sha256(), 0, Seldom(way.confirm)
     with way.files.opened(found.path) as opened:

@@ -13,7 +13,7 @@ import pytest
 from crm.bundle import Reader
 from crm.errors import HostError
 from playbooks.onhost.mysqltext import MAGIC, WHOLE, Reading
-from playbooks.sftponly.dumping import awaited, dump, dumped, packed, server_of
+from playbooks.sftponly.dumping import awaited, checked, dump, dumped, packed, server_of
 from playbooks.sftponly.installer import Silent, page
 from playbooks.sftponly.sftp import WINDOW
 from playbooks.sftponly.way import Seldom, leftovers
@@ -181,6 +181,18 @@ def test_the_web_server_need_not_wait_for_it(sftp_host: SftpHost) -> None:
         assert sftp_host.run(f"sha256sum {HERE}/dump-*[0-9a-f]").split()[0] == found.sha256
         assert sftp_host.run(f"stat -c %a {HERE}/dump-*") == "600\n600\n"
     assert ("database", "note") in [line[:2] for line in said.lines]
+    assert left(sftp_host) == ""
+
+
+def test_what_arrives_must_be_what_was_written(sftp_host: SftpHost) -> None:
+    """Another byte, or fewer: no backup is made of it."""
+    give(sftp_host)
+    with way(sftp_host) as here, dumped(here, WANT) as found:
+        assert sum(map(len, checked(here, found, Reading(), "acme"))) == found.size
+        for harm in ("sed -i 's/one/One/'", "truncate -s -20"):
+            sftp_host.run(f"{harm} {HERE}/dump-*[0-9a-f]")
+            with pytest.raises(HostError, match=r"acme: the dump of the database has \d+ bytes on the host, and"):
+                list(checked(here, found, Reading(), "acme"))
     assert left(sftp_host) == ""
 
 
