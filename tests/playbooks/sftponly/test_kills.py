@@ -134,7 +134,7 @@ SAMPLE = {
     "files altered": ((8, 0.1),),
     "rollback": ((9, 0.0),),
     "upgrade": ((26, 0.02),),
-    "restore": ((24, 0.1),),
+    "restore": ((18, 0.1),),
     "destroy": ((3, 0.1),),
 }
 """The so-manieth event after which CI kills each, and how many seconds later."""
