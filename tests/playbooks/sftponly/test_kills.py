@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from crm import maintenance
-from crm.errors import GateFailed, HostError
+from crm.errors import GateFailed, HostError, Refused
 from tests.playbooks.sftponly.test_moving import UPLOAD, memos, titled, written
 from tests.playbooks.sftponly.test_walk import OURS, deployed, left_over, page, planned
 from tests.support.memo.recipe import Archives
@@ -131,11 +131,11 @@ SCENARIOS = {
 SAMPLE = {
     "first deploy": ((12, 0.0), (21, 0.0)),
     "another version": ((13, 0.02),),
-    "files altered": ((8, 0.1),),
+    "files altered": ((6, 0.02),),
     "rollback": ((9, 0.0),),
     "upgrade": ((26, 0.02),),
-    "restore": ((18, 0.1),),
-    "destroy": ((3, 0.1),),
+    "restore": ((17, 0.1),),
+    "destroy": ((3, 0.02),),
 }
 """The so-manieth event after which CI kills each, and how many seconds later."""
 WITHIN = {
@@ -172,6 +172,21 @@ def test_killed_and_run_again(sftp_host: SftpHost, tmp_path: Path, name: str) ->
         if len(told) < number:
             assert EVERY, f"{name} tells fewer than {number} things"
             return
+
+
+def test_an_upgrade_that_was_killed_is_taken_back(sftp_host: SftpHost, tmp_path: Path) -> None:
+    """While it is under way nobody is let in, and a version that is neither of the two is refused."""
+    archives, scenario = Archives(tmp_path), SCENARIOS["upgrade"]
+    scenario.before(sftp_host, archives)
+    _, struck = _killed(sftp_host, tmp_path, scenario, (25, 0.02))
+    assert struck
+    assert page(sftp_host) == maintenance.page()
+    until(lambda: idle(sftp_host) > LEASE.silence, "the lease is over", 30)
+    with pytest.raises(Refused, match=r"an upgrade from .* is under way; memo-1.1"):
+        do(sftp_host, archives, "deploy", "1.1")
+    assert page(sftp_host) == maintenance.page()
+    assert do(sftp_host, archives, "rollback", "2.0") == "rolled back"
+    _as_before(sftp_host, archives)
 
 
 def _again(host: SftpHost, archives: Archives, scenario: Scenario) -> str:
