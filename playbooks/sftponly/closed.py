@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from crm import maintenance
 from crm.errors import HostError
 from playbooks.sftponly.installer import REMEMBERS, Installer, int_of
-from playbooks.sftponly.layout import SHUT, Layout
+from playbooks.sftponly.layout import RELEASES, SHUT, Layout
 from playbooks.sftponly.place import Place
 from playbooks.sftponly.release import Kept
 from playbooks.sftponly.sftp import Files
@@ -115,8 +115,9 @@ class Entrance:
         """
         self.confirm()
         self.installer.leave()
-        shut(self.files, self.layout, place.remembered(candidate))
-        self._fresh(_OTHERS)
+        closing = place.remembered(candidate)
+        shut(self.files, self.layout, closing)
+        self._fresh(closing, _OTHERS)
         if place.serving is not None:
             self._see()
         self.rest(database)
@@ -126,11 +127,11 @@ class Entrance:
         self.confirm()
         self.installer.leave()
         opened(self.files, self.layout, place.welcome)
-        self.see_anew()
+        self.see_anew(place)
 
-    def see_anew(self) -> None:
+    def see_anew(self, place: Place) -> None:
         """Let PHP look where links lead and what lies there, in each of its processes that answers."""
-        self._fresh()
+        self._fresh(place.welcome)
         begun, seen = self.clock(), 0
         while seen < _IN_A_ROW[1] and self.clock() - begun < REMEMBERS:
             answer = self.site.get("/")
@@ -153,16 +154,19 @@ class Entrance:
             self.confirm()
             self.sleep(0.5)
 
-    def _fresh(self, others: int = 0) -> None:
+    def _fresh(self, changed: Iterable[Kept], others: int = 0) -> None:
         """Let PHP run what lies on the disk; where it may not be told to look there, wait until it does by itself.
 
         others: seconds to wait at most for processes of PHP that share nothing with the one that was told.
         """
         answer = self.installer.ask("fresh")
-        stale = int_of(answer, "stale")
-        waits = min(stale, others) if answer.get("code") is True else stale
+        stale, told = int_of(answer, "stale"), answer.get("code") is True
+        waits = min(stale, others) if told else stale
         if waits:
             self.sleep(waits + 1.0)
+        if not told:
+            pages = (f"{RELEASES}/{one.id}/app/{one.manifest.web_root}/index.php" for one in changed)
+            self.installer.ask("fresh", pages=[posixpath.normpath(page) for page in pages])
 
     def _see(self) -> None:
         begun, seen = self.clock(), 0

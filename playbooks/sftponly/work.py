@@ -76,7 +76,7 @@ class SftpWork:
         for name in leftovers(self.way()):
             self.say("left over", "done", f"{name} was removed")
         if again:
-            self.entrance().see_anew()
+            self.entrance().see_anew(place)
             self.say("left over", "done", "the maintenance page of a killed run was taken away")
         self._phase = "stage"
 

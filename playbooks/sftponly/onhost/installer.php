@@ -607,10 +607,16 @@ function clear($given)
     return ['left' => count($db->query('show tables')->fetchAll())];
 }
 
-// After a switch: let this PHP look at links and files anew.
+// After a switch: let this PHP look at links and files anew. Where the host lets nobody tell it so, a page whose file
+// became another one is run as it was for ever, unless PHP is asked for it by that file's own name.
 function fresh($given)
 {
     clearstatcache(true);
+    foreach (isset($given['pages']) ? $given['pages'] : [] as $page) {
+        if (function_exists('opcache_compile_file') && is_file(within($page))) {
+            @opcache_compile_file(within($page));
+        }
+    }
     $keeps = function_exists('opcache_reset') && ini_get('opcache.enable');
     $stale = $keeps ? (int) ini_get('opcache.revalidate_freq') : 0;
     return ['code' => $keeps ? (bool) @opcache_reset() : false, 'stale' => $stale];

@@ -165,3 +165,21 @@ def test_what_no_backup_can_be_made_of(sftp_host: SftpHost, archives: Archives, 
         upgraded(sftp_host, archives, shelf)
     assert "memo 1.0 in vi" in page(sftp_host)
     assert changes(sftp_host, archives, "1.0") == []
+
+
+def test_a_host_without_posix_rename_where_nobody_may_tell_php_to_look_anew(
+    own_host: SftpHost, archives: Archives, shelf: Shelf
+) -> None:
+    own_host.run("sed -i 's/ForceCommand internal-sftp/& -P posix-rename/' /etc/ssh/sshd_config")
+    own_host.run("echo opcache.restrict_api=/nowhere >/etc/php/8.2/apache2/conf.d/99-shared.ini")
+    own_host.restart()
+    customers(own_host, archives)
+    upgraded(own_host, archives, shelf)
+    assert titled(own_host) == ["first\tfirst memo"]
+    assert "memo 2.0 in vi" in page(own_host)
+    with own_host.driver(archives) as driver:
+        deploy.rollback(driver, memo_want("2.0"), None, means(own_host, shelf))
+    assert memos(own_host) == ["first memo"]
+    assert "memo 1.0 in vi" in page(own_host)
+    assert changes(own_host, archives, "1.0") == []
+    assert left_over(own_host) == ""
