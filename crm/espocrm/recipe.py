@@ -127,11 +127,11 @@ RECIPE = Recipe(
     user_limit="userLimit in its settings, which the recipe leaves open",
     evidence=(
         "run: 9.1.7 by a deploy to a web host (Apache, PHP-FPM 8.2, MariaDB 10.11), a second release and the way"
-        " back, its login, a record made by its API and seen in a browser, a backup and its restore; over SFTP alone"
-        " (Apache's own PHP 8.2) a deploy, a second release, the way back, destroy; by hand, by PHP's program and over"
-        " HTTP its steps and jobs, a wrong password, a lost database, steps killed and repeated, its own installer"
-        " beside them; all with the project's sources of 9.1.7 and the libraries and built scripts of a copy that"
-        " others keep in public; read: the licence, other PHP versions, userLimit; not run: the project's own archive,"
-        " which could not be fetched here: the fleet pins it; an upgrade"
+        " back, its login, a record made by its API and seen in a browser, a backup and its restore; over SFTP alone a"
+        " second release, backup, restore, destroy; by hand, by PHP's program and over HTTP its steps and jobs, a"
+        " wrong password, a lost database, steps killed and repeated, its own installer beside them; with the"
+        " project's sources and a public copy's libraries and built scripts; read: the licence, other PHP versions,"
+        " userLimit; not run: the project's own archive, which could not be fetched here: the fleet pins it; an"
+        " upgrade"
     ),
 )
