@@ -3,10 +3,14 @@
 PHP remembers for two minutes, in each of its processes, where a link led, so a link that leads elsewhere shuts nobody
 out. The folder of a release does: it gets another name, and a folder that holds the maintenance page alone takes its
 place. What runs meanwhile for us, steps and questions, runs in the folder of the other name.
+
+PHP goes on with what it has compiled of a release whose files are gone, until it is told to look anew. So a page of
+ours gives the names and tells it so in one request; SFTP does what is left of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +20,7 @@ from crm import maintenance
 from crm.errors import HostError
 from playbooks.sftponly.installer import REMEMBERS, Installer, int_of
 from playbooks.sftponly.layout import RELEASES, SHUT, Layout
-from playbooks.sftponly.place import Place
+from playbooks.sftponly.place import Place, look
 from playbooks.sftponly.release import Kept
 from playbooks.sftponly.sftp import Files
 from playbooks.sftponly.web import Site
@@ -114,9 +118,9 @@ class Entrance:
         Raises HostError when the page is not shown, or somebody stays in the database.
         """
         self.confirm()
-        self.installer.leave()
         closing = place.remembered(candidate)
-        shut(self.files, self.layout, closing)
+        self._shut_at_once(closing)
+        shut(self.files, self.layout, look(self.files, self.layout).remembered(candidate))
         self._fresh(closing, _OTHERS)
         if place.serving is not None:
             self._see()
@@ -153,6 +157,20 @@ class Entrance:
                 )
             self.confirm()
             self.sleep(0.5)
+
+    def _shut_at_once(self, closing: Iterable[Kept]) -> None:
+        """Let a page of ours do it, which lies in each of these releases and takes itself away first."""
+        served = [one for one in closing if not one.shut]
+        moves, roots = [], []
+        for one in served:
+            here, ready = f"{RELEASES}/{one.id}", _made(self.files, self.layout, one)
+            moves += [(here, f"{SHUT}/{one.id}"), (ready.removeprefix(f"{self.layout.root}/"), here)]
+            roots.append(posixpath.normpath(f"{here}/app/{one.manifest.web_root}"))
+        if served:
+            self.files.folder(self.layout.below(SHUT), 0o711)
+            with contextlib.suppress(HostError):  # whatever it has left, SFTP does
+                self.installer.ask("rename_all", moves=moves, roots=roots)
+        self.installer.leave()
 
     def _fresh(self, changed: Iterable[Kept], others: int = 0) -> None:
         """Let PHP run what lies on the disk; where it may not be told to look there, wait until it does by itself.

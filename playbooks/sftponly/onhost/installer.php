@@ -622,6 +622,26 @@ function fresh($given)
     return ['code' => $keeps ? (bool) @opcache_reset() : false, 'stale' => $stale];
 }
 
+// Gives folders other names, in order, and lets this PHP look at them anew before it runs another page. This page, which
+// may lie in some of them, goes first.
+function rename_all($given)
+{
+    $path = __NAMESPACE__ . '\\within';
+    $pages = array_map($path, $given['roots']); // all of it before the first rename, since HOME is found from a folder
+    $moves = array_map(function ($move) use ($path) {
+        return array_map($path, $move);
+    }, $given['moves']);
+    foreach ($pages as $root) {
+        @unlink($root . '/' . basename(__FILE__));
+    }
+    foreach ($moves as list($old, $new)) {
+        if (file_exists($new) || !@rename($old, $new)) {
+            throw new No(basename($old) . ' could not be given another name');
+        }
+    }
+    return fresh([]);
+}
+
 function bye($given)
 {
     return ['gone' => @unlink(__FILE__)];
@@ -715,7 +735,7 @@ function outcome($act)
 
 //@PARTS@
 $asks = ['look', 'digest', 'check', 'records', 'value', 'fresh', 'bye'];
-$works = ['unpack_tree', 'mend', 'remove', 'mark', 'forget', 'others', 'clear'];
+$works = ['unpack_tree', 'mend', 'remove', 'mark', 'forget', 'others', 'clear', 'rename_all'];
 $moves = ['dump', 'make_room', 'fill', 'counted', 'arrange', 'swap'];
 ob_start();
 $answer = outcome(function () use ($asks, $works, $moves) {

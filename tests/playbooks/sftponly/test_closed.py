@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -75,6 +76,25 @@ def test_once_it_is_closed_no_request_reaches_the_application(sftp_host: SftpHos
     assert len(after) > 50
     assert set(after) == {200}
     assert planned(sftp_host, archives, "1.1").changes == ()
+    assert left_over(sftp_host) == ""
+
+
+def test_nothing_that_php_has_compiled_runs_on_without_its_files(sftp_host: SftpHost, archives: Archives) -> None:
+    """But for the requests that were under way when the files got another name."""
+    deployed(sftp_host, archives)
+    torn = "<?php if (!is_file(__DIR__ . '/style.css')) { exit('torn'); } ?>whole "
+    index = f"{OURS}/current/app/htdocs/index.php"
+    sftp_host.run(
+        f"(printf %s {shlex.quote(torn)}; cat {index}) >/tmp/index && cat /tmp/index >{index} &&"
+        f" touch -d '1 hour ago' {index}"  # PHP compiles a new file again and again
+    )
+    with asked(sftp_host) as answers, closing(sftp_host, archives) as mover:
+        until(lambda: any("whole" in text for _, _, text in answers), "PHP has compiled it")
+        mover.close(memo_want())
+        shut = len(answers)
+        mover.open(memo_want())
+    other = [(status, text) for _, status, text in answers[:shut] if "memo 1.0 in vi" not in text and status != 503]
+    assert len(other) <= 3  # as many as ask at once
     assert left_over(sftp_host) == ""
 
 
