@@ -21,7 +21,7 @@ BODY = 4 << 20
 class Answer:
     """What the site said. status 0: nothing, and `text` says why. clock: its time in seconds since 1970, if it says.
 
-    ours: a page of ours was run.
+    text: the page; where it sends one, of an empty page that does. ours: a page of ours was run.
     """
 
     status: int
@@ -77,7 +77,7 @@ class Site:
         try:
             connection.request(method, f"{parts.path}{path}", body, {"User-Agent": "crmhost", **headers})
             response = connection.getresponse()
-            text = response.read(BODY).decode("utf-8", "replace")
+            text = response.read(BODY).decode("utf-8", "replace") or response.headers.get("Location", "")
             return Answer(response.status, text, _clock(response.headers.get("Date")), "X-Crmhost" in response.headers)
         except (OSError, http.client.HTTPException) as error:
             return Answer(0, str(error) or type(error).__name__)
