@@ -112,7 +112,8 @@ def load(folder: str) -> "dict[str, object]":
     """Keep what arrives in the folder, read it through, and return what it holds; raises Unfit for half a dump."""
     source, reading, size = sys.stdin.buffer, Reading(), 0
     incoming = pathlib.Path(folder, "files")
-    incoming.mkdir(mode=0o700, parents=True)
+    incoming.parent.mkdir(mode=0o700)  # an operation that is over has no folder for it, and gets none
+    incoming.mkdir(mode=0o700)
     path = pathlib.Path(folder, "dump.sql")
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         for line in io.BufferedReader(Source(pieces(source.read)), 1 << 20):

@@ -155,6 +155,19 @@ def test_parts_come_back_as_they_were_told(contents: list[bytes], size: int) -> 
         list(pieces(stream.read))
 
 
+@pytest.mark.parametrize("name", ["store", "mysqlstore"])
+def test_a_load_of_an_operation_that_is_over_makes_no_folder_for_it(name: str, tmp_path: Path) -> None:
+    """Its process may begin late, when whoever took the lock next has removed all that was the operation's."""
+    gone = tmp_path / "staging" / "1a2b3c4d"
+    command = program(name, sys.executable, "load", str(gone / "incoming")).text
+    done = subprocess.run(["sh", "-c", command], input=framed(b"", b""), capture_output=True, check=False)
+    assert b"No such file or directory" in done.stdout
+    assert not gone.parent.exists()
+    gone.mkdir(parents=True)
+    subprocess.run(["sh", "-c", command], input=b"", capture_output=True, check=False)
+    assert (gone / "incoming" / "files").is_dir()
+
+
 def test_what_is_no_part_is_told() -> None:
     with pytest.raises(Cut, match="a piece of 1836608876 bytes"):
         list(pieces(io.BytesIO(b"mxml version").read))
