@@ -77,7 +77,7 @@ def opened(files: Files, layout: Layout, kept: Iterable[Kept]) -> None:
             files.folder(layout.below(_CLOSING), 0o711)
             files.rename(here, aside)
         files.rename(layout.below(one.folder), here)
-        files.drop_folder(aside)
+    files.drop_folder(layout.below(_CLOSING))
 
 
 def recover(files: Files, layout: Layout, place: Place, *, under_way: bool) -> bool:
@@ -129,8 +129,8 @@ class Entrance:
     def open(self, place: Place) -> None:
         """Let customers in to the releases that have the schema of the one that serves."""
         self.confirm()
-        self.installer.leave()
-        opened(self.files, self.layout, place.welcome)
+        self._open_at_once(place.welcome)
+        opened(self.files, self.layout, look(self.files, self.layout).welcome)
         self.see_anew(place)
 
     def see_anew(self, place: Place) -> None:
@@ -159,17 +159,29 @@ class Entrance:
             self.sleep(0.5)
 
     def _shut_at_once(self, closing: Iterable[Kept]) -> None:
-        """Let a page of ours do it, which lies in each of these releases and takes itself away first."""
         served = [one for one in closing if not one.shut]
-        moves, roots = [], []
+        moves = []
         for one in served:
-            here, ready = f"{RELEASES}/{one.id}", _made(self.files, self.layout, one)
-            moves += [(here, f"{SHUT}/{one.id}"), (ready.removeprefix(f"{self.layout.root}/"), here)]
-            roots.append(posixpath.normpath(f"{here}/app/{one.manifest.web_root}"))
-        if served:
-            self.files.folder(self.layout.below(SHUT), 0o711)
+            _made(self.files, self.layout, one)
+            moves += [(_serves(one), f"{SHUT}/{one.id}"), (f"{_CLOSING}/{one.id}", _serves(one))]
+        self.files.folder(self.layout.below(SHUT), 0o711)
+        self._at_once(served, moves)
+
+    def _open_at_once(self, welcome: Iterable[Kept]) -> None:
+        shown = [one for one in welcome if one.shut and self.files.entry(self.layout.release(one.id)) is not None]
+        moves = []
+        for one in shown:
+            self.files.drop_folder(self.layout.below(f"{_CLOSING}/{one.id}"))
+            moves += [(_serves(one), f"{_CLOSING}/{one.id}"), (one.folder, _serves(one))]
+        self.files.folder(self.layout.below(_CLOSING), 0o711)
+        self._at_once(shown, moves)
+
+    def _at_once(self, shown: Iterable[Kept], moves: Iterable[tuple[str, str]]) -> None:
+        """Let a page of ours give the names, which lies in what is shown of each and takes itself away first."""
+        roots = [posixpath.normpath(f"{_serves(one)}/app/{one.manifest.web_root}") for one in shown]
+        if roots:
             with contextlib.suppress(HostError):  # whatever it has left, SFTP does
-                self.installer.ask("rename_all", moves=moves, roots=roots)
+                self.installer.ask("rename_all", moves=list(moves), roots=roots)
         self.installer.leave()
 
     def _fresh(self, changed: Iterable[Kept], others: int = 0) -> None:
@@ -202,6 +214,11 @@ class Entrance:
 
 def _is_page(status: int, text: str) -> bool:
     return status == 503 and text == maintenance.page()
+
+
+def _serves(kept: Kept) -> str:
+    """Return where a release lies, or the page in its place, while customers are asked in; below the contract's."""
+    return f"{RELEASES}/{kept.id}"
 
 
 def _made(files: Files, layout: Layout, kept: Kept) -> str:

@@ -623,7 +623,7 @@ function fresh($given)
 }
 
 // Gives folders other names, in order, and lets this PHP look at them anew before it runs another page. This page, which
-// may lie in some of them, goes first.
+// may lie in some of them, goes first. Whoever comes too late, since somebody else has done it, does no half of it.
 function rename_all($given)
 {
     $path = __NAMESPACE__ . '\\within';
@@ -631,6 +631,11 @@ function rename_all($given)
     $moves = array_map(function ($move) use ($path) {
         return array_map($path, $move);
     }, $given['moves']);
+    foreach ($moves as list($old)) {
+        if (!file_exists($old)) {
+            throw new No(basename($old) . ' has another name already');
+        }
+    }
     foreach ($pages as $root) {
         @unlink($root . '/' . basename(__FILE__));
     }

@@ -15,6 +15,7 @@ from crm import maintenance
 from crm.driver import Mover
 from crm.errors import HostError
 from playbooks.sftponly.mover import SftpMover
+from playbooks.sftponly.sftp import Files
 from tests.playbooks.sftponly.test_walk import OURS, deployed, left_over, page, planned
 from tests.support.memo.recipe import Archives, memo_want
 from tests.support.sftphost import SftpHost
@@ -95,6 +96,36 @@ def test_nothing_that_php_has_compiled_runs_on_without_its_files(sftp_host: Sftp
         mover.open(memo_want())
     other = [(status, text) for _, status, text in answers[:shut] if "memo 1.0 in vi" not in text and status != 503]
     assert len(other) <= 3  # as many as ask at once
+    assert left_over(sftp_host) == ""
+
+
+class Far(Files):
+    """A host behind a slow line: between two names that are given over it, everybody sees that nothing is there."""
+
+    def rename(self, old: str, new: str) -> None:
+        super().rename(old, new)
+        time.sleep(0.5)
+
+
+def test_while_it_opens_each_answer_is_the_page_or_the_application(sftp_host: SftpHost, archives: Archives) -> None:
+    """But for the blink in which PHP gives two names. Whoever comes to give them once more leaves all as it is."""
+    deployed(sftp_host, archives)
+    with sftp_host.reach() as far, sftp_host.driver(archives) as driver, driver.lock("close") as work:
+        entrance = replace(work.entrance(), files=Far(far))
+        entrance.close(work.place(), None, work.database())
+        with asked(sftp_host) as answers:
+            until(lambda: len(answers) > 10, "somebody asks")
+            entrance.open(work.place())
+            until(lambda: "memo 1.0 in vi" in answers[-1][2], "somebody is in")
+        (one,) = work.place().kept
+        here, there, aside = (f"{top}/{one.id}" for top in ("releases", "shut", "closing"))
+        with pytest.raises(HostError, match="has another name already"):
+            work.installer.ask("rename_all", moves=[(here, aside), (there, here)], roots=[])
+    seen = [(begun, "memo" if "memo 1.0 in vi" in text else text) for begun, _, text in answers]
+    assert {SHOWN[1], "memo"} <= {text for _, text in seen}
+    other = [begun for begun, text in seen if text not in (SHOWN[1], "memo")]
+    assert max(other, default=0.0) - min(other, default=0.0) < 0.2
+    assert "memo 1.0 in vi" in page(sftp_host)
     assert left_over(sftp_host) == ""
 
 
