@@ -114,11 +114,13 @@ def _refuse_upgrade(found: Crossing | None, want: Want) -> None:
 
 def _keep_first(mover: Mover, want: Want, owner: Release, shelf: Shelf, means: Means) -> None:
     """Keep what is there now; customers stay outside from its beginning on, so nothing that they write is lost."""
-    mover.close(want)
+    with means.phase("switch", "maintenance page on"):
+        mover.close(want)
     try:
         snapshot = _kept(mover, want, owner, shelf, "restore", means)
     except CrmhostError as failure:
-        mover.open(want)
+        with means.phase("switch", "maintenance page off"):
+            mover.open(want)
         raise HostError(
             f"what is there now could not be backed up first: {failure.what}",
             "Nothing was restored. Mend it, or do without: add --no-backup.",

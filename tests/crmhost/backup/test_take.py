@@ -8,15 +8,19 @@ from pathlib import Path
 import pytest
 
 from crm.backup import Snapshot
-from crm.errors import CrmhostError, Refused
-from crm.plan import Release, Want
+from crm.errors import CrmhostError, HostError, Refused
+from crm.plan import Event, Release, Want
 from crm.recipe import Exec, Recorded, Secret, Step
 from crmhost.backup.scratch import copy_of, letting_in
-from crmhost.backup.take import fitting, require_keys
+from crmhost.backup.take import fitting, require_keys, restore, take
+from crmhost.sequence import Means
 from crmhost.vault import Vault
 from crmhost.want import Order
 from tests.crmhost.backup.conftest import HELD, NEW, OLD, keys
+from tests.support.backups import open_backups
 from tests.support.smallapp.recipe import RECIPE
+from tests.support.standin import OLD as ONE
+from tests.support.standin import Target, broken, wants
 
 SNAPSHOT = Snapshot("acme-1", "acme", OLD, 1, "asked", 1, "", HELD)
 NEWER = replace(OLD, version="1.1", config="c" * 64)
@@ -42,6 +46,40 @@ def test_it_is_refused_where_none_has_its_schema(kept: tuple[Release, ...]) -> N
     with pytest.raises(Refused, match=r"acme-1 is of small-1\.0-a+ \(schema 1\)") as caught:
         fitting(SNAPSHOT, kept, NEW.id, "acme")
     assert "crm.version: 1.0" in caught.value.remedy
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_all_that_a_restore_takes_its_time_for_is_told(tmp_path: Path, keep: bool) -> None:
+    target, shelf, events = _serving(), open_backups(tmp_path, "acme"), list[Event]()
+    means = Means(events.append, lambda _: None, sure=lambda _: True)
+    snapshot = take(target, wants("1.0"), shelf, "asked", means)
+    events.clear()
+    assert restore(target, wants("1.0"), shelf, snapshot, means, keep=keep).did == "restored"
+    first = [("switch", "maintenance page on"), ("backup", "acme")]
+    assert [(event.phase, event.subject) for event in events if event.state == "done"] == [
+        ("backup", snapshot.id), ("lock", f"restore {snapshot.id}"), *(first if keep else ()),
+        ("switch", "maintenance page on"), ("stage", ONE.id), ("backup", snapshot.id), ("gate", ONE.id),
+        ("switch", ONE.id), ("switch", "maintenance page off"), ("retire", ONE.id),
+        ("journal", f"restore {snapshot.id}"),
+    ]  # fmt: skip
+    assert all(event.seconds is not None for event in events if event.state == "done")
+
+
+def test_customers_are_let_in_again_when_what_is_there_could_not_be_kept_first(tmp_path: Path) -> None:
+    target, shelf, events = _serving(), open_backups(tmp_path, "acme"), list[Event]()
+    means = Means(events.append, lambda _: None, sure=lambda _: True)
+    snapshot = take(target, wants("1.0"), shelf, "asked", means)
+    broken(target, "dump", HostError("disk full"))
+    events.clear()
+    with pytest.raises(HostError, match="could not be backed up first: disk full"):
+        restore(target, wants("1.0"), shelf, snapshot, means, keep=True)
+    assert not target.closed
+    told = [(event.subject, event.state) for event in events if event.phase == "switch"]
+    assert told == [(f"maintenance page {way}", state) for way in ("on", "off") for state in ("begin", "done")]
+
+
+def _serving() -> Target:
+    return Target([ONE], ONE.id, running=ONE, done={"schema>1.0", "seed>1.0"})
 
 
 def test_no_backup_is_made_without_the_keys_that_it_needs(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ SAMPLE = {
     "files altered": ((6, 0.02),),
     "rollback": ((9, 0.0),),
     "upgrade": ((26, 0.02),),
-    "restore": ((17, 0.1),),
+    "restore": ((19, 0.1),),
     "destroy": ((3, 0.02),),
 }
 """The so-manieth event after which CI kills each, and how many seconds later."""
