@@ -29,6 +29,7 @@ from playbooks.sftponly.installer import ANSWER, Silent, int_of
 from playbooks.sftponly.release import Kept
 from playbooks.sftponly.sftp import Entry, Files
 from playbooks.sftponly.steps import database
+from playbooks.sftponly.verbs import refused
 from playbooks.sftponly.way import DUMP, Seldom, Way
 from playbooks.terminal import safe, safe_line
 
@@ -112,7 +113,7 @@ def awaited(
         if answer is not None:
             raw: Mapping[str, Any] = json.loads(answer)
             if raw["ok"] is not True:
-                raise HostError(f"dump on the host: {safe(str(raw.get('why')), 600)}", "Nothing more was done.")
+                raise refused("dump", raw.get("why"))
             return raw
         part = way.files.entry(f"{path}.part")
         still = 0.0 if part is not None and part.size > size else still + _POLL

@@ -23,8 +23,9 @@ from crm.errors import CrmhostError, HostError
 from playbooks.sftponly.layout import INSTALLER, Layout, relative
 from playbooks.sftponly.place import web_folders
 from playbooks.sftponly.sftp import Files
+from playbooks.sftponly.verbs import refused, stuck
 from playbooks.sftponly.web import Answer, Site
-from playbooks.terminal import safe, safe_line
+from playbooks.terminal import safe_line
 
 May: TypeAlias = Literal["ask", "work"]
 LIFE = 900
@@ -125,10 +126,7 @@ class Installer:
         while not done:
             answer = self.ask(verb, at=at, place=place, **given)
             if int_of(answer, "at") <= at and answer.get("done") is not True:
-                raise HostError(
-                    f"{verb} on the host does not get on within PHP's time for one request",
-                    "Raise max_execution_time in the control panel, or ask when the host has less to do.",
-                )
+                raise stuck(verb)
             at, place, done = int_of(answer, "at"), answer.get("place"), answer.get("done") is True
             yield answer
 
@@ -229,7 +227,7 @@ class Installer:
                 " runs there, and that no rule forbids it (.htaccess, a firewall for web applications).",
             )
         if raw["ok"] is not True:
-            raise HostError(f"{verb} on the host: {safe(str(raw.get('why')), 600)}", "Nothing more was done.")
+            raise refused(verb, raw.get("why"))
         return raw
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,12 +13,14 @@ from crm.errors import HostError, Refused
 from crm.plan import Crossing, Release
 from crm.recipe import Ask, Exec, Http, Php, Process, Slotted
 from crm.steps import Records
+from playbooks.sftponly.installer import page
 from playbooks.sftponly.layout import Layout, relative
 from playbooks.sftponly.place import Place, Root, check_root
 from playbooks.sftponly.release import Kept, Manifest, Server, archive_of, decode, encode, release_of
 from playbooks.sftponly.remove import past
 from playbooks.sftponly.steps import Request, Script, asked, database, due_of, masked, records_of, refusal
 from playbooks.sftponly.survey import check_version, link_to
+from playbooks.sftponly.verbs import TO, refused, stuck
 from playbooks.sftponly.web import Site
 from tests.support.memo.recipe import RECIPE, SECRETS, SLOTS, memo_want
 from tests.support.smallapp.recipe import RECIPE as SMALL
@@ -170,3 +173,15 @@ def test_records_and_what_is_due() -> None:
 def test_a_site_and_the_one_above() -> None:
     assert Site("https://h.example/a/crm").above().url == "https://h.example/a"
     assert Site("https://h.example").above().url == "https://h.example"
+
+
+def test_what_the_page_on_the_host_could_not_do_is_told_in_words() -> None:
+    lists = re.findall(r"^\$(?:asks|works|moves) = \[(.*)\];$", page("t", 1, "work", "x").decode(), re.MULTILINE)
+    assert sorted(re.findall(r"'(\w+)'", "".join(lists))) == sorted(TO)
+    said = refused("records", "\x1b[31mno such table").what
+    assert re.fullmatch(r"the page of crmhost on the host, asked to read the records of steps, says: .+ table", said)
+    assert "\x1b" not in said
+    assert stuck("fill").what == (
+        "the page of crmhost on the host, asked to fill the database from a backup, does not get on within PHP's time"
+        " for one request"
+    )

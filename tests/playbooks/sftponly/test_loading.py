@@ -146,7 +146,8 @@ def test_what_the_database_does_not_take_is_told_and_the_records_stay(sftp_host:
     broken = changed(
         bundle, lambda text: text.replace(b"CREATE TABLE `nothing` (", b"CREATE TABLE `nothing` (none none,")
     )
-    with pytest.raises(HostError, match=r"(?s)could not be put in place: fill on the host: .*none.*same command again"):
+    told = r"(?s)could not be put in place: the page of crmhost .* fill the database .*says: .*none.*same command again"
+    with pytest.raises(HostError, match=told):
         put_back(sftp_host, broken)
     assert records(sftp_host) == kept
     assert left(sftp_host) == ""
