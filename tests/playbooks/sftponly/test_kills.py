@@ -140,7 +140,7 @@ SAMPLE = {
 """The so-manieth event after which CI kills each, and how many seconds later."""
 WITHIN = {
     "destroy": tuple((3, tenth / 10) for tenth in range(1, 6)),
-    "upgrade": tuple((13, tenth / 10) for tenth in range(1, 12, 2)),
+    "upgrade": tuple((13, tenth / 10) for tenth in range(1, 12, 2)) + tuple((33, n / 100) for n in range(4, 28, 4)),
     "upgrade taken back": tuple((4, tenth / 10) for tenth in range(1, 12, 2)),
 }
 """What takes long and tells nothing meanwhile."""
