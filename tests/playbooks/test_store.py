@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from playbooks.onhost import files
 from playbooks.onhost.frames import Cut, Refusal, Sink, Source, pieces
-from playbooks.programs import program
+from playbooks.programs import Program, program
 
 
 def store(*args: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -156,7 +156,7 @@ def test_parts_come_back_as_they_were_told(contents: list[bytes], size: int) -> 
 
 
 @pytest.mark.parametrize("name", ["store", "mysqlstore"])
-def test_a_load_of_an_operation_that_is_over_makes_no_folder_for_it(name: str, tmp_path: Path) -> None:
+def test_a_load_of_an_operation_that_is_over_makes_no_folder_for_it(name: Program, tmp_path: Path) -> None:
     """Its process may begin late, when whoever took the lock next has removed all that was the operation's."""
     gone = tmp_path / "staging" / "1a2b3c4d"
     command = program(name, sys.executable, "load", str(gone / "incoming")).text

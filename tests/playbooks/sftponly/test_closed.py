@@ -104,7 +104,7 @@ class Far(Files):
 
     def rename(self, old: str, new: str) -> None:
         super().rename(old, new)
-        time.sleep(0.5)
+        time.sleep(2)
 
 
 def test_while_it_opens_each_answer_is_the_page_or_the_application(sftp_host: SftpHost, archives: Archives) -> None:
@@ -124,7 +124,7 @@ def test_while_it_opens_each_answer_is_the_page_or_the_application(sftp_host: Sf
     seen = [(begun, "memo" if "memo 1.0 in vi" in text else text) for begun, _, text in answers]
     assert {SHOWN[1], "memo"} <= {text for _, text in seen}
     other = [begun for begun, text in seen if text not in (SHOWN[1], "memo")]
-    assert max(other, default=0.0) - min(other, default=0.0) < 0.2
+    assert max(other, default=0.0) - min(other, default=0.0) < 1  # not the two seconds of the line
     assert "memo 1.0 in vi" in page(sftp_host)
     assert left_over(sftp_host) == ""
 
