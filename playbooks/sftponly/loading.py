@@ -22,8 +22,9 @@ from crm.bundle import Reader
 from crm.errors import CrmhostError, HostError
 from crm.plan import Want
 from crm.recipe import BackupSet
+from playbooks.mover.mysqldump import ours
 from playbooks.onhost.frames import Source
-from playbooks.onhost.mysqltext import MAGIC, Reading
+from playbooks.onhost.mysqltext import Reading
 from playbooks.sftponly.parts import PART, Parts
 from playbooks.sftponly.steps import database
 from playbooks.sftponly.survey import folders_of
@@ -131,18 +132,6 @@ def units(what: BackupSet, names: Sequence[str]) -> tuple[str, ...]:
     """Return what is replaced below the data folder: what a backup is of, and whatever else one has there. Pure."""
     known = {path.partition("/")[0] for path in what.paths}
     return (*what.paths, *sorted(name for name in names if name not in known))
-
-
-def ours(dump: Iterator[bytes], contract: str) -> Iterator[bytes]:
-    """Return the dump, once it has begun as one of MySQL does; raises HostError for another database's."""
-    first = next(dump, b"")
-    if first and not first.startswith(MAGIC):
-        raise HostError(
-            f"{contract}: the backup holds another database than the MySQL or MariaDB that the host gave; nothing was"
-            " changed",
-            "Restore it where the CRM runs on the database that it is of.",
-        )
-    return itertools.chain((first,), dump) if first else dump
 
 
 def coded(name: str) -> str:

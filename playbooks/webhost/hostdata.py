@@ -7,9 +7,8 @@ only then the database is emptied and filled; files take their place last.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from crm.backup import Contents, check_counts
@@ -18,9 +17,9 @@ from crm.errors import HostError
 from crm.recipe import BackupSet
 from playbooks.host import Host
 from playbooks.mover.copying import Ground, answer, data
+from playbooks.mover.mysqldump import ours
 from playbooks.mover.talk import talking
 from playbooks.onhost.mysqlstore import CLIENTS, DUMPERS
-from playbooks.onhost.mysqltext import MAGIC
 from playbooks.programs import program
 from playbooks.session import Session
 from playbooks.shell import Sh, lines, sh
@@ -115,7 +114,7 @@ def _beside(session: Session, ground: Ground, folder: str, source: BinaryIO) -> 
     """Bring everything beside what is there and return its counts; raises where they are not the dumped ones."""
     reader = Reader(source)
     reader.keys()
-    dumped = _ours(reader.database(b""), ground.contract)
+    dumped = ours(reader.database(b""), ground.contract)
     script = program("mysqlstore", ground.python, "load", folder)
     with talking(session.host, f"{ground.contract}: it could not be restored", script, ground.log) as talk:
         talk.tell(dumped)
@@ -125,18 +124,6 @@ def _beside(session: Session, ground: Ground, folder: str, source: BinaryIO) -> 
     found = Contents(_tables(told), int(told["files"]), int(told["bytes"]), expected.keys, expected.database)
     check_counts(ground.contract, expected, found)
     return found
-
-
-def _ours(dump: Iterator[bytes], contract: str) -> Iterator[bytes]:
-    """Return the dump, once it has begun as one of MySQL does; raises HostError for another database's."""
-    first = next(dump, b"")
-    if first and not first.startswith(MAGIC):
-        raise HostError(
-            f"{contract}: the backup holds another database than the MySQL or MariaDB that the host gave; nothing was"
-            " changed",
-            "Restore it where the CRM runs on the database that it is of.",
-        )
-    return itertools.chain((first,), dump) if first else dump
 
 
 def _tables(told: Mapping[str, object]) -> dict[str, int]:
