@@ -64,12 +64,12 @@ def test_once_it_is_closed_no_request_reaches_the_application(sftp_host: SftpHos
             mover.close(memo_want("1.1"))
             closed = time.monotonic()
             assert sftp_host.site.get("/style.css").status == 503
-            time.sleep(4)
+            time.sleep(4)  # the span that is looked at: twice as long as PHP may run what it compiled before
             assert sftp_host.site.get("/anything/else").text == SHOWN[1]
             opening = time.monotonic()
             mover.open(memo_want("1.1"))
             opened = time.monotonic()
-            time.sleep(2)
+            time.sleep(2)  # the span that is looked at
     inside = [(status, text) for begun, status, text in answers if closed < begun < opening]
     assert len(inside) > 50
     assert set(inside) == {SHOWN}
@@ -104,7 +104,7 @@ class Far(Files):
 
     def rename(self, old: str, new: str) -> None:
         super().rename(old, new)
-        time.sleep(2)
+        time.sleep(2)  # the line
 
 
 def test_while_it_opens_each_answer_is_the_page_or_the_application(sftp_host: SftpHost, archives: Archives) -> None:
