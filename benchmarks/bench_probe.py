@@ -25,6 +25,7 @@ from typing import Any
 
 from benchmarks.measure import show
 from contract.model import Monitor
+from crmhost.sandbox.ports import free_port
 from monitor.accounts import Accounts
 from monitor.clock import SystemClock
 from monitor.metrics import Exposition
@@ -204,12 +205,6 @@ def found(program: str) -> str:
     if path is None:
         raise RuntimeError(f"{program} is missing")
     return path
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def drive(port: int, pid: int, target: str, pace: int) -> tuple[float, float]:
