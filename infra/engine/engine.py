@@ -100,7 +100,7 @@ class Engine:
             return datetime.fromisoformat(str(self.client.info()["SystemTime"]))
 
     def logs(self, container: str, lines: int) -> bytes:
-        """Return the last lines that a container printed, both outputs in their order."""
+        """Return the last lines that a container printed, both outputs as the engine got them."""
         with self.asking(container):
             return self.client.logs(container, tail=lines)
 
