@@ -113,7 +113,8 @@ def _verify(stop: Stop, key: paramiko.PKey, known_hosts: Path, accept: AcceptAt)
     if not accept(stop, fingerprint(shown)):
         raise HostError(
             f"{stop.title}: its key {fingerprint(shown)} is not known, and was not accepted",
-            "Compare it with what the host's owner says, then accept it on first contact.",
+            "Compare it with what the host's owner says. At a terminal you are asked; `deploy` and `doctor` take"
+            " --accept-host-key.",
         )
     pin(known_hosts, stop.pinned, key.get_name(), shown)
 

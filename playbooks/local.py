@@ -89,7 +89,8 @@ def _verify(
     if not accept(shown, f"this machine, {mine}, for {stop.title}"):
         raise Refused(
             f"{stop.title}: that it is this machine, {mine}, was not accepted",
-            "Compare its name with what the contract means, then accept it on first contact.",
+            "Compare its name with what the contract means. At a terminal you are asked; elsewhere give"
+            " --accept-host-key.",
         )
     if own:
         pin(known_hosts, stop.pinned, own[0][0], own[0][1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 
 from playbooks.onhost.ask import LISTEN
 from playbooks.programs import Program, program
+from tests.support.certificates import self_signed
 
 SERVER = """
 import http.server, sys
@@ -216,6 +219,16 @@ def test_a_candidate_does_not_outlive_what_started_it(tmp_path: Path) -> None:
             asker.send_signal(signal.SIGKILL)
             rest = reader.read()  # ends when the last writer of the fifo has ended
         assert (first + rest).isdigit()
+
+
+def test_a_site_is_asked_on_its_host_whoever_vouches_for_its_certificate(tmp_path: Path) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
+        server.socket = self_signed(tmp_path, "crm.acme.example").wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        ask: dict[str, Any] = {"kind": "http", "method": "GET", "path": "/nowhere", "body": None, "headers": {}}
+        url = f"https://localhost:{server.server_port}"
+        spec = {"ask": ask, "expect": "^404 ", "patience": 5, "address": url, "candidate": None}
+        assert json.loads(run("ask", stdin=spec))["held"]
 
 
 @pytest.mark.parametrize(
