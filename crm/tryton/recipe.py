@@ -127,7 +127,15 @@ RECIPE = Recipe(
             timeout=120,
         ),
     ),
-    processes=(Process("web", _python("-m", "gunicorn", *_GUNICORN, "site_wsgi:application"), stop=30, memory_mb=512),),
+    processes=(
+        Process(
+            "web",
+            _python("-m", "gunicorn", *_GUNICORN, "site_wsgi:application"),
+            stop=30,
+            memory_mb=512,
+            wsgi="site_wsgi:application",
+        ),
+    ),
     jobs=(Job("scheduled", _python("site_cron.py"), every=5),),
     live=Ask(Http("GET", "/"), r"^200 Tryton \d"),
     ready=Ask(Http("GET", "/ready"), r"^200 ready: Tryton \d"),
@@ -145,7 +153,8 @@ RECIPE = Recipe(
     evidence=(
         "run: both versions with Python 3.11 on SQLite: installing, steps, login over JSON-RPC, scheduled actions,"
         " a lost database, 7.8.18 → 8.0.12 with its data, old code not ready on the new schema; by hand: 8.0.12 over"
-        " SSH on a web host; on PostgreSQL 15 in containers 7.8.18, its upgrade, rollback, backup, a copy of it logged"
+        " SSH on a web host, and behind its Passenger 7.8.18, its upgrade, rollback, backup, a copy of it logged in to;"
+        " on PostgreSQL 15 in containers 7.8.18, its upgrade, rollback, backup, a copy of it logged"
         " in to, and 8.0.12 with a template and a lost database; the same on a LAN server of Debian 12, a reboot, and"
         " 8.0.12 from a bundle; read: the licence, what 8.0 wants done by hand; not run: the desktop client, a web"
         " client (none is hosted), 8.2, another Python"

@@ -39,16 +39,15 @@ tell() {{
   for f in $(each "$1"); do p=${{f#/proc/}}; kill "-$2" "${{p%%/*}}" 2>/dev/null || true; done
 }}
 rest() {{
-  what=$1; why=$2; shift 2; n=0
+  what=$1; why=$2; term=$3; shift 3; n=0
   until "$@"; do
     n=$((n + 1))
-    case $n in {patient}) tell "$what" TERM ;; {late}) tell "$what" KILL ;; {last}) echo "$why"; exit 1 ;; esac
+    case $((n - term)) in 0) tell "$what" TERM ;; 50) tell "$what" KILL ;; 75) echo "$why"; exit 1 ;; esac
     sleep 0.2 2>/dev/null || sleep 1
   done
-}}""",
+}}
+patient={patient}""",
     patient=_JOB * 5,
-    late=_JOB * 5 + 50,
-    last=_JOB * 5 + 75,
 )
 _SHUT = b"customers see the maintenance page\n"
 _STOP = 5
@@ -122,13 +121,13 @@ def ended(layout: Layout, kept: Sequence[Manifest]) -> Sh:
     locks = sorted({f"{layout.runs}/job-{job.name}.cron" for one in kept for job in one.jobs})
     held = [
         sh(
-            "if [ -e {lock} ]; then rest {lock} {why} flock -n {lock} true; fi",
+            "if [ -e {lock} ]; then rest {lock} {why} $patient flock -n {lock} true; fi",
             lock=lock,
             why=f"{posixpath.basename(lock)} is still held: a job does not end",
         )
         for lock in locks
     ]
-    return lines(_REST, *held, _unused(layout))
+    return lines(_REST, *held, _unused(layout, kept))
 
 
 def outdated(layout: Layout, others: Sequence[Manifest], *, end: bool = False) -> Sh:
@@ -140,7 +139,8 @@ def outdated(layout: Layout, others: Sequence[Manifest], *, end: bool = False) -
     if end:
         why = "a process of another release does not end"
         rests = [
-            sh("if [ -e {file} ]; then rest {file} {why} flock -n {file} true; fi", file=one, why=why) for one in held
+            sh("if [ -e {file} ]; then rest {file} {why} $patient flock -n {file} true; fi", file=one, why=why)
+            for one in held
         ]
         return lines(_REST, *rests)
     return lines(
@@ -148,11 +148,26 @@ def outdated(layout: Layout, others: Sequence[Manifest], *, end: bool = False) -
     )
 
 
-def _unused(layout: Layout) -> Sh:
+def _unused(layout: Layout, kept: Sequence[Manifest]) -> Sh:
+    """Return the script that waits until nobody has the database open.
+
+    Passenger's processes stay, and some keep a file open while they do nothing: once no request is at work in one, it
+    is asked to end after a second. What Passenger begins in its place touches no database while customers are out.
+    """
     if layout.database == "mysql":
         ends = program("mysql", HOST_PYTHON, "rest", layout.access, str(_JOB))
         return sh("if [ -s {access} ]; then {ends}; fi", access=layout.access, ends=ends)
-    return sh("rest {db} {why} unused {db}", db=layout.db, why=f"{posixpath.basename(layout.db)} is still open")
+    idle = [
+        sh(
+            "if [ -e {busy} ]; then rest {busy} {why} $patient flock -n {busy} true; patient=5; fi",
+            busy=layout.busy(one.release),
+            why="a request does not end",
+        )
+        for one in kept
+        if one.front == "passenger"
+    ]
+    why = f"{posixpath.basename(layout.db)} is still open"
+    return lines(*idle, sh("rest {db} {why} $patient unused {db}", db=layout.db, why=why))
 
 
 def page_key(layout: Layout) -> str:

@@ -113,6 +113,10 @@ class Layout(Folders):
         """Return the file that each process of the release holds which the host's Passenger runs."""
         return f"{self.release(release.id)}/alive"
 
+    def busy(self, release: Release) -> str:
+        """Return the file that such a process holds while a request is at work in it."""
+        return f"{self.release(release.id)}/busy"
+
     @property
     def closed(self) -> str:
         """Return the file while whose existence Passenger and PHP answer that the site is closed."""

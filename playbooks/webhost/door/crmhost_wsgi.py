@@ -13,13 +13,16 @@ import os
 import pathlib
 import socketserver
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.simple_server import WSGIServer, make_server
 
 HERE = pathlib.Path(__file__).resolve().parent
 ALIVE = "alive"
 """The file of a release that each of its processes holds while it lives."""
+BUSY = "busy"
+"""The file of a release that each of its processes holds while a request is at work there."""
 MARK = "X-Crmhost-Release"
 """The header that says which release answers; its value is a digest, so it names neither the CRM nor its version."""
 
@@ -33,26 +36,90 @@ def read() -> dict[str, Any]:
     return spec
 
 
-def load(spec: dict[str, Any], *, tried: bool = False) -> Application:
-    """Import the recipe's application, in its folder, and let every answer carry the release's mark.
+class Busy:
+    """The requests at work in this process: while there is one, a file is held, for whoever shuts customers out."""
 
-    tried: it is a candidate, which the deploy alone asks, so it answers while customers are out.
-    """
+    def __init__(self) -> None:
+        self._file = os.open(HERE / BUSY, os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock, self._number = threading.Lock(), 0
+
+    def begin(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self._number += 1
+            if self._number == 1:
+                fcntl.flock(self._file, fcntl.LOCK_SH)
+
+    def end(self) -> None:
+        """Count one less."""
+        with self._lock:
+            self._number -= 1
+            if self._number == 0:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+
+class Answer:
+    """The body of an answer, whose request is at work until the server has closed it."""
+
+    def __init__(self, body: Iterable[bytes], busy: Busy) -> None:
+        self._body, self._busy = body, busy
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Let the application clear up."""
+        try:
+            getattr(self._body, "close", lambda: None)()
+        finally:
+            self._busy.end()
+
+
+def load(spec: dict[str, Any]) -> Application:
+    """Import the recipe's application, in its folder, and let every answer carry the release's mark."""
     os.chdir(spec["cwd"])
     sys.path.insert(0, spec["cwd"])
     module, _, name = spec["entry"].partition(":")
     inner: Application = getattr(importlib.import_module(module), name)
 
     def marked(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
-        def start(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
-            return start_response(status, [*headers, (MARK, spec["mark"])], *rest)
-
-        if not tried and pathlib.Path(spec["closed"]).exists():
-            return closed(start, pathlib.Path(spec["page"]))
         environ.setdefault("HTTP_X_FORWARDED_PROTO", environ["wsgi.url_scheme"])
-        return inner(environ, start)
+        return inner(environ, signed(start_response, spec))
 
     return marked
+
+
+def signed(start_response: Start, spec: dict[str, Any]) -> Start:
+    """Return what begins an answer with the release's mark."""
+
+    def start(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
+        return start_response(status, [*headers, (MARK, spec["mark"])], *rest)
+
+    return start
+
+
+def guarded(spec: dict[str, Any]) -> Application:
+    """Return what shows the page while customers are out; the application is imported only while they are not.
+
+    A process that begins meanwhile must not touch a database that is being changed.
+    """
+    shut, busy, lock = pathlib.Path(spec["closed"]), Busy(), threading.Lock()
+    loaded = [] if shut.exists() else [load(spec)]
+
+    def application(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        busy.begin()  # before the look: whoever shuts customers out makes the file first, and then looks for us
+        try:
+            if shut.exists():
+                return Answer(closed(signed(start_response, spec), pathlib.Path(spec["page"])), busy)
+            with lock:
+                if not loaded:
+                    loaded.append(load(spec))
+            return Answer(loaded[0](environ, start_response), busy)
+        except BaseException:
+            busy.end()
+            raise
+
+    return application
 
 
 def closed(start: Start, page: pathlib.Path) -> Iterable[bytes]:
@@ -72,7 +139,7 @@ def served() -> Application:
     descriptor = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    return load(spec)
+    return guarded(spec)
 
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -84,7 +151,7 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
 def main() -> None:
     """Serve at the address that is given, as the candidate of a deploy."""
     host, _, port = sys.argv[1].rpartition(":")
-    with make_server(host, int(port), load(read(), tried=True), server_class=Server) as server:
+    with make_server(host, int(port), load(read()), server_class=Server) as server:
         server.serve_forever()
 
 

@@ -70,6 +70,25 @@ def test_whoever_is_at_work_is_waited_for(layout: Layout, path: str) -> None:
         assert waiting.wait(30) == 0
 
 
+@pytest.mark.timeout(25)  # sooner than somebody at work would be ended
+def test_who_only_keeps_the_database_open_is_ended_once_no_request_is_at_work(layout: Layout) -> None:
+    script = closed.ended(layout, [replace(MANIFEST, front="passenger")]).text
+    Path(layout.release(RELEASE.id)).mkdir(parents=True)
+    with (
+        holding(layout.busy(RELEASE)) as request,
+        holding(layout.db) as idle,
+        subprocess.Popen(["sh", "-c", script]) as waiting,
+    ):
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(2.0)
+        assert idle.poll() is None
+        assert request.stdin is not None
+        request.stdin.close()
+        assert waiting.wait() == 0
+        assert request.wait() == 0
+        assert idle.wait() == -signal.SIGTERM
+
+
 def test_a_process_of_another_release_is_seen_while_it_lives(layout: Layout) -> None:
     led = replace(MANIFEST, front="passenger")
     look = ["sh", "-c", closed.outdated(layout, [led]).text]
