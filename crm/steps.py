@@ -84,7 +84,13 @@ def torn(steps: Iterable[Step], release: Release, records: Records) -> str | Non
 
 
 def check_maker(contract: str, release: Release, records: Records, db: str) -> None:
-    """Raise Refused when the database was made by another recipe, or not by crmhost at all."""
+    """Raise Refused when the database was made by another recipe, or not by crmhost at all, or for a copy's trial."""
+    if records.trial is not None and records.trial[0] != contract:
+        raise Refused(
+            f"{db} is one for trials: the copy {records.trial[0]} is in it, and empties it in the end",
+            "Name the database that is this contract's own. What an ended copy left goes with the next"
+            " crmhost restore --to scratch.",
+        )
     if records.schema is None:
         if records.others:
             raise Refused(
