@@ -134,7 +134,8 @@ def letting_in(recipe: Recipe) -> tuple[Step, ...]:
 
 
 def _told(step: Step) -> set[str]:
-    return {part.name for way in step.ways if isinstance(way, Exec) for part in way.stdin if isinstance(part, Secret)}
+    texts = (text for way in step.ways for text in ((way.stdin,) if isinstance(way, Exec) else way.form.values()))
+    return {part.name for text in texts for part in text if isinstance(part, Secret)}
 
 
 def _used(target: Target, want: Want, shelf: Shelf, snapshot: Snapshot, means: Means) -> tuple[Release, Contents]:
