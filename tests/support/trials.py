@@ -108,10 +108,11 @@ class Trial:
         access = Access(str(self.host.key), recipients, ssh_config="none", archives=self.pins)
         return Wish(self.fleet, order, access, self.recipe, progress, make_secrets=make_secrets, refresh=False)
 
-    def deploy(self) -> Outcome:
-        """Deploy it."""
+    def deploy(self, *, public: bool = True) -> Outcome:
+        """Deploy it. public: see it at its URL, which on this host leads to Passenger and PHP alone."""
         with open_wish(self.wish(make_secrets=True), lambda _: False) as target:
-            return deploy.deploy(target.driver, target.want, target.means(), confirm=lambda _: True)
+            seen = target if public else replace(target, public=lambda _: None)
+            return deploy.deploy(target.driver, target.want, seen.means(), confirm=lambda _: True)
 
     def back_up(self) -> Snapshot:
         """Make a backup."""
@@ -141,7 +142,7 @@ class Trial:
 
     def customers(self) -> str:
         """Return all that lies on the account of the customer's, but for logs, and all in his database."""
-        ours = "-path ./.crmhost/acme/log -prune"
+        ours = "-path ./.crmhost/acme/log -prune -o -path './.crmhost/artifacts/*/*' -prune"
         told = r"! -type d -printf '%p %s %m %l %T@\n' -o -printf '%p %m\n'"
         files = self.host.run(f"find . {ours} -o {told} | sort")
         lines = self.host.run("crontab -l 2>/dev/null; find public_html -type f -exec md5sum {} +")
