@@ -10,6 +10,7 @@ from crm.recipe import (
     DATABASE_PASSWORD,
     Ask,
     BackupSet,
+    Database,
     Exec,
     File,
     Http,
@@ -85,7 +86,7 @@ def _steps() -> tuple[Step, ...]:
 
 
 def _lock(version: str) -> PipLock:
-    drivers = {"postgresql": _text("postgresql"), "mysql": _text("mysql")}
+    drivers: dict[Database, str] = {"postgresql": _text("postgresql"), "mysql": _text("mysql")}
     return PipLock(f"# notebook {version} needs no packages\n", ((3, 10), (4, 0)), drivers=drivers)
 
 

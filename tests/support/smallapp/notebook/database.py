@@ -159,7 +159,7 @@ class MySQL:
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        from pymysql import Error  # type: ignore[import-not-found] # in the release's environment alone
+        from pymysql import Error  # type: ignore[import-untyped] # in the release's environment alone
 
         return (Error, OSError)
 
