@@ -76,7 +76,7 @@ class _Relay:
         answer = self._installer.page(Shown(self._kept.folder, "none"), "/", {}, _LONGEST)
         if not answer.ours:
             raise GateFailed(
-                f"the page of PHP through which the copy is asked answered {safe_line(str(answer), 200)!r}",
+                f"the page of PHP through which the copy is asked answered {safe_line(str(answer)[:200])!r}",
                 "Is somebody at work on the host, or does a firewall for web applications stand before PHP?",
             )
 
