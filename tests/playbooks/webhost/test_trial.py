@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from crm.errors import HostError, Refused
+from crm.errors import GateFailed, HostError, Refused
 from crm.plan import Event
 from playbooks.onhost.mysql import TABLES
 from playbooks.programs import program
@@ -151,6 +151,19 @@ def test_a_password_that_is_missing_or_wrong_is_said_before_anything_is_done(acm
     kept.write_bytes(text)
     alone = replace(acme, changes={"scratch": {}})
     refused(alone, Refused, r"(?s)a copy needs a database of its own.*database\.scratch: \{name: ")
+
+
+def test_a_copy_that_cannot_be_used_proves_nothing_and_leaves_nothing(acme: Trial) -> None:
+    snapshot = acme.shelf.list()[0]
+    proven = snapshot.proven
+
+    def spoil(event: Event) -> None:
+        if (event.subject, event.state) == ("log in", "begin"):
+            acme.host.sql(f"drop table {TRIAL}.account")
+
+    with pytest.raises(GateFailed, match="the copy is up, but its administrator is not let in"):
+        acme.prove(snapshot, spoil)
+    assert acme.shelf.find(snapshot.id).proven == proven
 
 
 KILLED = {
