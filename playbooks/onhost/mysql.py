@@ -167,12 +167,13 @@ def forget(db: "dict[str, Any]", release: str) -> None:
 def empty(db: "dict[str, Any]", but: "tuple[str, ...]" = ()) -> None:
     """Drop every table, view and routine: the host's own database stays, with nothing in it but the tables `but`.
 
-    One for trials is only emptied where the copy is in it, of which it goes on to say so; raises Failed otherwise.
+    Raises Failed for one for trials, unless it says that the copy is in it for which it is emptied, and for a copy
+    where it says nothing; it goes on to say so.
     """
-    if "trial" in opened(db):
-        if not has_copy(db):
-            raise Failed("it does not say that this copy is in it, so it is not emptied")
-        but = (*but, TRIAL)
+    said, copy = taken(comments(db)), opened(db).get("trial")
+    if (said and said[0]) != copy:
+        raise Failed(f"{'the copy ' + said[0] if said else 'no copy'} is in it by what it says, so it is not emptied")
+    but = (*but, TRIAL)
     names = "select table_name, table_type from information_schema.tables where table_schema = database()"
     routines = "select routine_name, routine_type from information_schema.routines where routine_schema = database()"
     tables, programs = run(db, [(names, []), (routines, [])])

@@ -85,7 +85,10 @@ class WebHostWork(HostWork[Layout, Place, Survey]):
         self._converge([resource for resource in staged if resource.kind.name != "database"])
 
     def ground(self, want: Want) -> None:
-        """Bring the database as it is, and forget what was derived where its folder is gone."""
+        """Bring the database as it is, and forget what was derived where its folder is gone.
+
+        A copy takes the database for trials for itself, which is then empty.
+        """
         seen = self._known(want)
         if seen.forget:
             self._run("forget what was derived", forget(self.layout, seen.release.id))

@@ -129,8 +129,13 @@ def test_no_program_of_ours_empties_what_is_not_said_to_be_the_copys(acme: Trial
         verb: acme.host.run(program("mysql", "python3", verb, "access.json", "1f").text, check=False)
         for verb in ("empty", "take", "leave")
     }
+    acme.host.sql(f"create table {TRIAL}.crmhost_trial (one int) comment = 'beta_try 1f'")
+    acme.host.write("/home/customer/access.json", json.dumps({**told, "password": TRIAL_PASSWORD}))
+    customers = acme.host.run(program("mysql", "python3", "empty", "access.json").text, check=False)
+    acme.host.sql(f"drop table {TRIAL}.crmhost_trial")
     acme.host.run("rm access.json")
-    assert "so it is not emptied" in run["empty"]
+    assert "no copy is in it by what it says, so it is not emptied" in run["empty"]
+    assert "the copy beta_try is in it by what it says, so it is not emptied" in customers
     assert "it holds what no copy left there" in run["take"]
     assert run["leave"] == ""
     assert acme.tables() == ["theirs"]
