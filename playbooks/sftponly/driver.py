@@ -72,7 +72,7 @@ class SftpDriver:
         A page of PHP that may only ask is put there for it, and removed. What a killed run has left is first removed,
         and a switch finished or taken back, since without a document root nothing could be asked.
         """
-        if torn(self._ground.files, self._layout) or self._killed():
+        if torn(self._ground.files, self._layout.customer) or self._killed():
             with self.lock("clear up after a run that was killed"):
                 pass
         with self._asking() as installer:
@@ -91,7 +91,8 @@ class SftpDriver:
             return
         files, customer = self._ground.files, self._layout.customer
         known = files.entry(customer.root) is not None
-        with self._locked(customer, doing):
+        with self._locked(customer, doing) as his:
+            his.record(Event("lock", doing, "begin", f"for {self._layout.contract}"))
             try:
                 with self._locked(self._layout, doing) as work:
                     yield work
@@ -179,11 +180,12 @@ class SftpDriver:
             sweep(files, web_folders(files, layout), dead_at=installer.now())
             yield installer
         except Silent:
-            at_work = holder(files, layout, installer.now())
+            customer = layout.customer
+            at_work = holder(files, customer, installer.now())
             if at_work is None:
                 raise
             raise LockHeld(
-                f"{layout.contract} is being changed on the host by {at_work}, so it could not be asked",
+                f"{customer.contract} is being changed on the host by {at_work}, so it could not be asked",
                 "Run the command again when that is done.",
             ) from None
         finally:

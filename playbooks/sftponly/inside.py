@@ -139,6 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(got.status)
         for name, value in got.headers:
             if name.lower() not in _OF_THE_WAY:
+                value = " ".join(value.splitlines())  # noqa: PLW2901 -- one that was folded is one line again
                 self.send_header(name, plain(value) if name.lower() == "set-cookie" else value)
         self._end(got.body)
 

@@ -12,9 +12,9 @@ import pytest
 
 from crm.errors import GateFailed, HostError, LockHeld, Refused
 from crm.plan import Event
-from tests.playbooks.sftponly.test_kills import idle, watched
+from tests.playbooks.sftponly.test_kills import EVERY, LATE, idle, watched
 from tests.playbooks.sftponly.test_moving import customers, titled, upgraded, written
-from tests.playbooks.sftponly.test_walk import deployed, left_over, logged_in, page, planned
+from tests.playbooks.sftponly.test_walk import OURS, deployed, left_over, logged_in, page, planned
 from tests.support.backups import open_backups
 from tests.support.memo.recipe import RECIPE, SECRETS, Archives
 from tests.support.sftpdeployer import do
@@ -23,6 +23,9 @@ from tests.support.sftptrial import COPY, TRIAL, copy_want, copying, give_trial,
 from tests.support.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+SAMPLE = ((9, 0.0), (15, 0.1), (22, 0.0), (25, 0.05), (26, 0.1))
+TURNS = [(number, LATE[number % len(LATE)]) for number in range(1, 28, EVERY)] if EVERY else SAMPLE
+"""The so-manieth event after which a proof is killed, and how many seconds later."""
 OF_COPY = f"/srv/acme/site/.crmhost/{COPY}"
 
 
@@ -141,7 +144,19 @@ def test_what_a_copy_was_taken_of_may_be_gone(acme: SftpHost, archives: Archives
     assert acme.run("find /srv/acme/site -printf '%P '") == " public public/index.html "
 
 
-@pytest.mark.parametrize(("number", "late"), [(9, 0.0), (15, 0.1), (22, 0.0), (25, 0.05), (26, 0.1)])
+def test_what_a_killed_deploy_of_the_customer_left_is_made_right_first(acme: SftpHost, archives: Archives) -> None:
+    """His switch was killed between two renames, so his site has no document root; whoever proves takes his lock."""
+    left = f"{OURS}/current/app/htdocs/crmhost-work-00000000-{'a' * 16}.php"
+    acme.run(f"cd {OURS}/../.. && mv public .crmhost-old && touch {left}")
+    kept, found = prove(acme, archives)
+    assert found == kept
+    assert "memo 1.0 in vi" in page(acme)
+    assert (held(acme), left_over(acme)) == ("", "")
+    with acme.driver(archives) as driver:
+        assert any("prove acme-" in line and f"for {COPY}" in line for line in driver.logs("journal", 20))
+
+
+@pytest.mark.parametrize(("number", "late"), TURNS)
 def test_killed_and_run_again_after_an_upgrade(acme: SftpHost, archives: Archives, number: int, late: float) -> None:
     """The same command again proves it, though the customer's database has another schema by now."""
     shelf = open_backups(archives.folder, "acme")
