@@ -31,6 +31,18 @@ class CrmChoice(Model):
     url: Url = Field(description="What the customer opens, and what is measured")
 
 
+class ScratchDatabase(Model):
+    """A second database that the host gave, for trials alone: a copy that proves a backup is brought up in it.
+
+    It is empty but while a copy runs. Its password is the contract's secret `scratch-database-password`.
+    """
+
+    name: DatabaseWord = Field(description="Its name, as the host gave it; never the customer's own database")
+    user: DatabaseWord = Field(description="The account on it, as the host gave it")
+    host: Host | None = Field(None, description="Its server, where not that of the customer's database")
+    port: Port | None = Field(None, description="Its port, where not that of the customer's database")
+
+
 class HostDatabase(Model):
     """The database: a file of the account's own, or one on the host's MySQL or MariaDB.
 
@@ -42,6 +54,7 @@ class HostDatabase(Model):
     port: Port | None = Field(None, description="Its port, where it is not 3306")
     name: DatabaseWord | None = Field(None, description="The database's name, as the host gave it")
     user: DatabaseWord | None = Field(None, description="The account on it, as the host gave it")
+    scratch: ScratchDatabase | None = Field(None, description="A second database that the host gave, for trials alone")
 
 
 class WebHost(Model):

@@ -77,6 +77,8 @@ class Secret:
 
 DATABASE_PASSWORD = Secret("database-password")
 """The password of {dbuser}. A target with a database server gives it, so recipes do not list it among their secrets."""
+SCRATCH_PASSWORD = Secret("scratch-database-password")
+"""The password of the second database that a web host gave, for trials alone: a copy's {dbuser} has it."""
 Arg: TypeAlias = str | Slotted
 Text: TypeAlias = tuple[str | Slotted | Secret, ...]
 Json: TypeAlias = "str | int | Slotted | Secret | Sequence[Json] | Mapping[str, Json]"

@@ -18,12 +18,14 @@ class Records:
     """What the customer's database says. schema: (recipe, version, schema); others: tables that are not ours.
 
     template: it is empty, and these are the records of the template that it begins as.
+    trial: of a database for trials, whose copy is in it, and the one run of crmhost that brought that up.
     """
 
     steps: Mapping[str, State]
     schema: tuple[str, str, str] | None = None
     others: int = 0
     template: bool = False
+    trial: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,13 @@ def torn(steps: Iterable[Step], release: Release, records: Records) -> str | Non
 
 
 def check_maker(contract: str, release: Release, records: Records, db: str) -> None:
-    """Raise Refused when the database was made by another recipe, or not by crmhost at all."""
+    """Raise Refused when the database was made by another recipe, or not by crmhost at all, or for a copy's trial."""
+    if records.trial is not None and records.trial[0] != contract:
+        raise Refused(
+            f"{db} is one for trials: the copy {records.trial[0]} is in it, and empties it in the end",
+            "Name the database that is this contract's own. What an ended copy left goes with the next"
+            " crmhost restore --to scratch.",
+        )
     if records.schema is None:
         if records.others:
             raise Refused(
@@ -96,6 +104,24 @@ def check_maker(contract: str, release: Release, records: Records, db: str) -> N
             f"the database of {contract} was made by {recipe} {version}, the contract asks for {release.recipe}",
             "write a contract of another name for the other CRM; nothing was done",
         )
+
+
+def of_copy(contract: str, run: str, records: Records) -> Records:
+    """Return the records that hold for a copy in the database for trials, whose text for this run is `run`.
+
+    What an earlier run of the same copy left says nothing: it goes before anything comes. Raises Refused for tables
+    that no such run left there: a copy's database is emptied, and they may be a customer's.
+    """
+    if records.trial is None and not records.others and not records.steps and records.schema is None:
+        return records
+    if records.trial is not None and records.trial[0] == contract:
+        return records if records.trial[1] == run else Records({})
+    whose = f"and the copy {records.trial[0]} is in it" if records.trial else "and no record that a copy left them"
+    raise Refused(
+        f"{contract}: target.database.scratch holds {records.others} tables, {whose}; nothing was done",
+        "Name a database there that is empty and used for nothing else: a copy's database is emptied. Another"
+        " contract's copy goes with its own end, or with its own crmhost restore --to scratch.",
+    )
 
 
 def known_by_record(step: Step) -> bool:

@@ -198,17 +198,23 @@ def backups_of(wish: Wish, want: Want) -> Backups:
 
 
 def with_given(wish: Wish) -> Want:
-    """Return what a web host is asked for, with the password that the host gave for its database; none is made up."""
-    from crm.recipe import DATABASE_PASSWORD
+    """Return what a web host is asked for, with the password that the host gave for its database; none is made up.
 
-    want = wish.want()
-    if wish.order.database == "sqlite":
+    A copy has that of the second database, which belongs to the contract that it is a copy of.
+    """
+    from crm.recipe import DATABASE_PASSWORD, SCRATCH_PASSWORD
+
+    want, order = wish.want(), wish.order
+    if order.database == "sqlite":
         return want
-    given = wish.vault().get(wish.order.contract, DATABASE_PASSWORD.name)
+    owner, secret, key = order.contract, DATABASE_PASSWORD.name, "target.database"
+    if order.copied:
+        owner, secret, key = order.copied, SCRATCH_PASSWORD.name, "target.database.scratch"
+    given = wish.vault().get(owner, secret)
     if given is None:
         raise Refused(
-            f"{wish.order.file}: target.database: the fleet lacks the password that the host gave for it",
-            f"Store it: crmhost secrets set {wish.order.contract} {DATABASE_PASSWORD.name}",
+            f"{order.file}: {key}: the fleet lacks the password that the host gave for it",
+            f"Store it: crmhost secrets set {owner} {secret}",
         )
     return replace(want, secrets={**want.secrets, DATABASE_PASSWORD.name: given})
 

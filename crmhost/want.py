@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -26,6 +26,8 @@ class Order:
 
     user, host, port, jump, document_root, front, database, access: of a web host; port 0: as the SSH configuration
     says. docker: the address of a Docker engine. lan: what the contract says of its server, as `crmhost.lan` writes it.
+    scratch: the slots of the second database that the host gave, for trials alone. copied: of a copy, the contract that
+    it is a copy of; its slots are those of that second database then.
     """
 
     contract: str
@@ -44,6 +46,8 @@ class Order:
     access: Literal["ssh", "sftp"] = "ssh"
     docker: str = ""
     lan: str = ""
+    scratch: Mapping[str, str] = field(default_factory=dict)
+    copied: str = ""
 
 
 def order_of(contract: Contract, file: str, now: Micros) -> Order:
@@ -104,6 +108,7 @@ def early_order(contract: Contract, file: str) -> Order:
         front=target.front,
         database=target.database.kind,
         access=target.access,
+        scratch=_scratch(target),
     )
 
 
@@ -112,8 +117,19 @@ def _server(target: WebHost) -> Mapping[str, str]:
     database = target.database
     if database.name is None or database.user is None:
         return {}
-    given = {"host": database.host, "port": str(database.port or 3306), "name": database.name, "user": database.user}
-    return {f"db{name}": value for name, value in given.items()}
+    return _slots(database.host, database.port, database.name, database.user)
+
+
+def _scratch(target: WebHost) -> Mapping[str, str]:
+    """Return the same slots of the database for trials, where the host gave one."""
+    database, scratch = target.database, target.database.scratch
+    if scratch is None:
+        return {}
+    return _slots(scratch.host or database.host, scratch.port or database.port, scratch.name, scratch.user)
+
+
+def _slots(host: str, port: int | None, name: str, user: str) -> Mapping[str, str]:
+    return {"dbhost": host, "dbport": str(port or 3306), "dbname": name, "dbuser": user}
 
 
 def make_want(order: Order, recipe: Recipe, secrets: Mapping[str, str]) -> Want:

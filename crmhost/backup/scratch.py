@@ -16,7 +16,7 @@ from crm.bundle import read_keys
 from crm.driver import Work
 from crm.errors import GateFailed, HostError, Refused
 from crm.plan import Release, Want
-from crm.recipe import Exec, Recipe, Recorded, Secret, Step
+from crm.recipe import SCRATCH_PASSWORD, Exec, Recipe, Recorded, Secret, Step
 from crm.slots import login_parts
 from crmhost.backup.shelf import Shelf
 from crmhost.door import Door
@@ -54,14 +54,9 @@ def prove_backup(wish: Wish, shelf: Shelf, snapshot: Snapshot) -> Proof:
     """
     from crmhost.target import open_wish
 
-    if wish.order.database == "mysql":
-        raise Refused(
-            f"{wish.order.file}: target.database: a copy needs a database of its own, and this one is the only one that"
-            " the host gave, in which the customer works; nothing was done",
-            "This version tries no copy there. crmhost restore reads a backup through and counts its rows before it"
-            " drops anything, and keeps what was there.",
-        )
-    copied = replace(wish, order=copy_of(wish.order, snapshot.release.version), make_secrets=False, refresh=False)
+    order = copy_of(wish.order, snapshot.release.version)
+    check_apart(wish.order, order)
+    copied = replace(wish, order=order, make_secrets=False, refresh=False)
     with open_wish(copied, lambda _: False) as target:
         means = target.means()
         begun = means.clock()
@@ -85,11 +80,39 @@ def wish_of(fleet: Fleet, name: str, progress: Progress) -> Wish:
 
 
 def copy_of(order: Order, version: str) -> Order:
-    """Return the order of a copy that runs that version, which nobody outside its own network can reach. Pure."""
+    """Return the order of a copy that runs that version, which nobody outside its own network can reach. Pure.
+
+    Where the host gave the customer's database, the copy's is the second one that it gave; raises Refused without one.
+    """
+    if order.database == "mysql" and not order.scratch:
+        raise Refused(
+            f"{order.file}: target.database: a copy needs a database of its own, and this one is the only one that"
+            " the host gave, in which the customer works; nothing was done",
+            "Make a second database and its account in the host's panel, and write them into the contract:"
+            " target.database.scratch: {name: acme_try, user: acme_try}. Then store its password:"
+            f" crmhost secrets set {order.contract} {SCRATCH_PASSWORD.name}",
+        )
     name = f"{order.contract}{SUFFIX}"
     host = f"{order.contract}.scratch.invalid"
-    slots = {**order.slots, "host": host, "url": f"http://{host}"}
-    return replace(order, contract=name, version=version, slots=slots, lan=_unopened(order.lan))
+    slots = {**order.slots, **order.scratch, "host": host, "url": f"http://{host}"}
+    return replace(
+        order, contract=name, version=version, slots=slots, scratch={}, copied=order.contract, lan=_unopened(order.lan)
+    )
+
+
+def check_apart(order: Order, copy: Order) -> None:
+    """Raise Refused for a copy whose database, which is emptied, is the customer's, whatever the file says. Pure."""
+    from contract.given import same_database
+
+    if order.database == "sqlite":
+        return
+    his, its = ((one.slots["dbhost"], one.slots["dbname"]) for one in (order, copy))
+    if same_database(his, its):
+        raise Refused(
+            f"{order.file}: target.database.scratch: {its[1]} on {its[0]} is the database in which the customer works,"
+            " and a copy's is emptied; nothing was done",
+            "Name a second database, made in the host's panel for this alone.",
+        )
 
 
 def _unopened(said: str) -> str:
@@ -111,7 +134,8 @@ def letting_in(recipe: Recipe) -> tuple[Step, ...]:
 
 
 def _told(step: Step) -> set[str]:
-    return {part.name for way in step.ways if isinstance(way, Exec) for part in way.stdin if isinstance(part, Secret)}
+    texts = (text for way in step.ways for text in ((way.stdin,) if isinstance(way, Exec) else way.form.values()))
+    return {part.name for text in texts for part in text if isinstance(part, Secret)}
 
 
 def _used(target: Target, want: Want, shelf: Shelf, snapshot: Snapshot, means: Means) -> tuple[Release, Contents]:

@@ -3,12 +3,17 @@
 A database is an object here, not the path of a file: `kind` (`mysql`), and either `access`, a file that holds the rest,
 or the rest: `host`, `port`, `name`, `user`, `password`, and `php`, names of PHP for programs, the first that works is
 taken. The password goes over standard input alone.
+
+`trial` is there where it is the database for trials, and names the copy that may be brought up in it. Such a database
+is emptied, so it must say itself that this copy is in it: by the comment of a table that is made while it is empty, and
+goes last. It is one statement, so it is there or it is not.
 """
 
 import contextlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -45,6 +50,10 @@ TABLES = (
   one int not null primary key, recipe varchar(60) not null, version varchar(60) not null,
   `schema` varchar(60) not null, at varchar(40) not null) engine=InnoDB""",
 )
+
+TRIAL = "crmhost_trial"
+"""The table in the comment of which stands whose copy is in a database for trials, and of which run of crmhost."""
+_WORD = re.compile(r"[a-z0-9_-]+")
 
 
 class Failed(Exception):
@@ -98,11 +107,11 @@ def value(db: "dict[str, Any]", query: str) -> str:
 
 def read(db: "dict[str, Any]") -> "dict[str, object]":
     """Return the records, in the form of `playbooks.onhost.records`."""
-    answer: dict[str, object] = {"steps": {}, "schema": None, "others": 0, "error": None}
+    answer: dict[str, object] = {"steps": {}, "schema": None, "others": 0, "trial": None, "error": None}
     try:
-        (found,) = run(db, [("select table_name from information_schema.tables where table_schema = database()", [])])
-        tables = {str(name) for (name,) in found}
-        answer["others"] = len(tables - {"crmhost_steps", "crmhost_schema"})
+        tables = comments(db)
+        answer["others"] = len(set(tables) - {"crmhost_steps", "crmhost_schema", TRIAL})
+        answer["trial"] = taken(tables)
         if "crmhost_steps" in tables:
             (rows,) = run(db, [("select name, state, `release`, at from crmhost_steps", [])])
             answer["steps"] = {name: [state, release, at] for name, state, release, at in rows}
@@ -112,6 +121,21 @@ def read(db: "dict[str, Any]") -> "dict[str, object]":
     except Failed as error:
         answer["error"] = str(error)
     return answer
+
+
+def comments(db: "dict[str, Any]") -> "dict[str, str]":
+    """Return the database's tables and views, each with its comment."""
+    names = "select table_name, table_comment from information_schema.tables where table_schema = database()"
+    (found,) = run(db, [(names, [])])
+    return {str(name): str(comment) for name, comment in found}
+
+
+def taken(tables: "dict[str, str]") -> "list[str] | None":
+    """Return whose copy is in a database for trials, and of which run; None where it is no such one, or empty."""
+    if TRIAL not in tables:
+        return None
+    contract, _, told = tables[TRIAL].partition(" ")
+    return [contract, told]
 
 
 def mark(spec: "dict[str, Any]", state: str, *, reached: bool = False) -> None:
@@ -141,7 +165,15 @@ def forget(db: "dict[str, Any]", release: str) -> None:
 
 
 def empty(db: "dict[str, Any]", but: "tuple[str, ...]" = ()) -> None:
-    """Drop every table, view and routine: the host's own database stays, with nothing in it but the tables `but`."""
+    """Drop every table, view and routine: the host's own database stays, with nothing in it but the tables `but`.
+
+    Raises Failed for one for trials, unless it says that the copy is in it for which it is emptied, and for a copy
+    where it says nothing; it goes on to say so.
+    """
+    said, copy = taken(comments(db)), opened(db).get("trial")
+    if (said and said[0]) != copy:
+        raise Failed(f"{'the copy ' + said[0] if said else 'no copy'} is in it by what it says, so it is not emptied")
+    but = (*but, TRIAL)
     names = "select table_name, table_type from information_schema.tables where table_schema = database()"
     routines = "select routine_name, routine_type from information_schema.routines where routine_schema = database()"
     tables, programs = run(db, [(names, []), (routines, [])])
@@ -152,6 +184,39 @@ def empty(db: "dict[str, Any]", but: "tuple[str, ...]" = ()) -> None:
         if name not in but:
             drops.append((f"drop {word} if exists `{quoted}`", []))
     run(db, drops, LONG)
+
+
+def has_copy(db: "dict[str, Any]") -> bool:
+    """Tell whether the database says that the copy is in it which may be brought up there."""
+    said = taken(comments(db))
+    return said is not None and said[0] == opened(db)["trial"]
+
+
+def take(db: "dict[str, Any]", told: str) -> None:
+    """Empty a database for trials of what an earlier run of the same copy left, and let it say that this run is in it.
+
+    Raises Failed, before anything is changed, where something is in it that no such run left.
+    """
+    copy, tables = opened(db)["trial"], comments(db)
+    if not _WORD.fullmatch(copy) or not _WORD.fullmatch(told):
+        raise Failed("a copy's name and its run are small letters, digits, hyphens and underscores")
+    said = f"comment = '{copy} {told}'"
+    if TRIAL in tables:
+        empty(db)
+        run(db, [(f"alter table {TRIAL} {said}", [])])
+        return
+    routines = "select count(*) from information_schema.routines where routine_schema = database()"
+    (found,) = run(db, [(routines, [])])
+    if tables or int(found[0][0]):
+        raise Failed("it holds what no copy left there, and a database for trials is emptied; nothing was changed")
+    run(db, [(f"create table {TRIAL} (one int) engine = InnoDB {said}", [])])
+
+
+def leave(db: "dict[str, Any]") -> None:
+    """Empty a database for trials of the copy in it, the last table being the one that says so; another stays."""
+    if has_copy(db):
+        empty(db)
+        run(db, [(f"drop table {TRIAL}", [])])
 
 
 def rest(db: "dict[str, Any]", patient: int) -> None:
@@ -183,6 +248,10 @@ def main() -> None:
             forget(db, rest_of[0])
         elif verb == "empty":
             empty(db)
+        elif verb == "take":
+            take(db, rest_of[0])
+        elif verb == "leave":
+            leave(db)
         elif verb == "rest":
             rest(db, int(rest_of[0]))
     except Failed as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from crm.errors import GateFailed, HostError
 from crm.plan import Release, Want
 from crm.recipe import Ask, Sql
-from playbooks.sftponly.installer import Installer
+from playbooks.sftponly.installer import Installer, Shown
 from playbooks.sftponly.release import Server
 from playbooks.sftponly.steps import Request, Script, asked, database, masked
 from playbooks.sftponly.web import Answer, Site
@@ -19,7 +19,7 @@ from playbooks.sftponly.web import Answer, Site
 class Asker:
     """Asks about one release. staged: it may not serve, so its pages are asked for through the installer.
 
-    folder: where the release lies, below the contract's.
+    folder: where the release lies, below the contract's. copy: it never serves at the site's address, but has its own.
     """
 
     site: Site
@@ -29,6 +29,7 @@ class Asker:
     folder: str
     known: Mapping[str, str]
     staged: bool = False
+    copy: bool = False
 
     def text(self, ask: Ask, timeout: float = 30.0) -> str:
         """Return the answer's text, as the recipe's pattern has it; what cannot be asked is a text too."""
@@ -47,7 +48,9 @@ class Asker:
         if isinstance(given, Script):
             return self.installer.run(self.folder, given.path, given.stdin, timeout)
         if self.staged:
-            return self.installer.page(self.folder, self.want.recipe.web_root, given.path, given.form, timeout)
+            url = self.want.slots["url"]
+            shown = Shown(self.folder, self.want.recipe.web_root, url if self.copy else "")
+            return self.installer.page(shown, given.path, given.form, timeout)
         if given.form:
             return self.site.post(given.path, given.form, timeout)
         return self.site.get(given.path, timeout)

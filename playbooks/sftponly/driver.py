@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 from crm.driver import Progress, Status
-from crm.errors import LockHeld, Refused
+from crm.errors import HostError, LockHeld, Refused
 from crm.plan import Crossing, Event, Plan, Release, Want
 from crm.recipe import Recipe
 from playbooks.host import Host
 from playbooks.sftponly.changes import plan_of
 from playbooks.sftponly.ground import Ground, Spot
+from playbooks.sftponly.inside import inside
 from playbooks.sftponly.installer import Installer, Silent, sweep
+from playbooks.sftponly.layout import Layout
 from playbooks.sftponly.lock import Lease, abandoned, hold, holder
 from playbooks.sftponly.memory import recall
 from playbooks.sftponly.place import look, web_folders
+from playbooks.sftponly.remove import drop_account
 from playbooks.sftponly.root import torn
 from playbooks.sftponly.sftp import Files
 from playbooks.sftponly.status import status_of
@@ -68,7 +72,7 @@ class SftpDriver:
         A page of PHP that may only ask is put there for it, and removed. What a killed run has left is first removed,
         and a switch finished or taken back, since without a document root nothing could be asked.
         """
-        if torn(self._ground.files, self._layout) or self._killed():
+        if torn(self._ground.files, self._layout.customer) or self._killed():
             with self.lock("clear up after a run that was killed"):
                 pass
         with self._asking() as installer:
@@ -76,15 +80,38 @@ class SftpDriver:
 
     @contextmanager
     def lock(self, doing: str) -> Iterator[SftpWork]:
-        """Hold the contract's lock on the host; raises LockHeld naming the holder."""
-        files, layout = self._ground.files, self._layout
+        """Hold the contract's lock on the host; raises LockHeld naming the holder.
+
+        Of a copy, the customer's too, and first: his document root has the page through which the copy comes up, and
+        nobody else may move it, or take that page for one that a killed run has left.
+        """
+        if not self._layout.copied:
+            with self._locked(self._layout, doing) as work:
+                yield work
+            return
+        files, customer = self._ground.files, self._layout.customer
+        known = files.entry(customer.root) is not None
+        with self._locked(customer, doing) as his:
+            his.record(Event("lock", doing, "begin", f"for {self._layout.contract}"))
+            try:
+                with self._locked(self._layout, doing) as work:
+                    yield work
+            finally:
+                if not known:  # he is not deployed there; the lock was all that he had
+                    files.drop_folder(customer.root)
+                    drop_account(files, customer)
+
+    @contextmanager
+    def _locked(self, layout: Layout, doing: str) -> Iterator[SftpWork]:
+        files = self._ground.files
         if files.entry(layout.document_root) is None and files.entry(layout.root) is None:
             look(files, layout)  # it says what is missing
         files.folder(layout.account, 0o711)
         files.create(f"{layout.account}/.htaccess", _DENY, 0o644)
         files.folder(layout.root, 0o711)
         with hold(self._host, layout, doing, self._who, self._lease) as held:
-            work = SftpWork(self._ground, held)
+            spot = replace(self._ground.spot, layout=layout)
+            work = SftpWork(replace(self._ground, spot=spot), held)
             try:
                 work.begin()
                 yield work
@@ -127,11 +154,12 @@ class SftpDriver:
         )
 
     def inside(self, release: Release) -> AbstractContextManager[tuple[str, int]]:
-        """Raise Refused: nothing can be started there beside what serves."""
-        raise Refused(
-            f"{self._layout.contract}: its host gives SFTP alone, so {release.id} cannot be started beside what serves",
-            "Try the backup where commands run.",
-        )
+        """Give a loopback address here at which a staged release answers what a login asks, while this is held."""
+        layout = self._layout
+        kept = look(self._ground.files, layout).find(release.id)
+        if kept is None:
+            raise HostError(f"{layout.contract}: the host has no release {release.id}", "Deploy it first.")
+        return inside(Files(self._host), self._spot.site, layout, kept, lambda said: self._note(said, "gate"))
 
     def _killed(self) -> bool:
         """Tell whether nobody is at work and yet something is left of somebody's."""
@@ -139,8 +167,8 @@ class SftpDriver:
         clock = Installer(files, self._spot.site, layout, "ask")
         return abandoned(files, layout, self._lease.silence, clock.now)
 
-    def _note(self, said: str) -> None:
-        self._ground.progress(Event("plan", "php", "note", said))
+    def _note(self, said: str, phase: str = "plan") -> None:
+        self._ground.progress(Event(phase, "php", "note", said))
 
     @contextmanager
     def _asking(self) -> Iterator[Installer]:
@@ -152,11 +180,12 @@ class SftpDriver:
             sweep(files, web_folders(files, layout), dead_at=installer.now())
             yield installer
         except Silent:
-            at_work = holder(files, layout, installer.now())
+            customer = layout.customer
+            at_work = holder(files, customer, installer.now())
             if at_work is None:
                 raise
             raise LockHeld(
-                f"{layout.contract} is being changed on the host by {at_work}, so it could not be asked",
+                f"{customer.contract} is being changed on the host by {at_work}, so it could not be asked",
                 "Run the command again when that is done.",
             ) from None
         finally:

@@ -24,10 +24,11 @@ from playbooks.sftponly.layout import INSTALLER, Layout, relative
 from playbooks.sftponly.place import web_folders
 from playbooks.sftponly.sftp import Files
 from playbooks.sftponly.verbs import refused, stuck
-from playbooks.sftponly.web import Answer, Site
+from playbooks.sftponly.web import Answer, Asked, Site, Whole
 from playbooks.terminal import safe_line
 
-May: TypeAlias = Literal["ask", "work"]
+May: TypeAlias = Literal["ask", "work", "show"]
+"""What an installer does: only what changes nothing; all; or nothing but to show the pages of one release."""
 LIFE = 900
 """Seconds that an installer works, by the web server's clock."""
 _MARGIN = 120  # seconds before its end at which another one is put there
@@ -36,7 +37,11 @@ ANSWER = 90.0
 REMEMBERS = 125.0
 """Seconds for which a process of PHP remembers where a link led (`realpath_cache_ttl` is 120), and some more."""
 _PARTS = "//@PARTS@\n"
-_CARRIES: Mapping[May, tuple[str, ...]] = {"ask": (), "work": ("dump", "fill")}
+_CARRIES: Mapping[May, tuple[str, ...]] = {
+    "ask": ("pages", "trial"),
+    "work": ("pages", "trial", "dump", "fill"),
+    "show": ("pages",),
+}
 """Which files of PHP lie in an installer's own text, since it must be one file."""
 _HOME = re.compile(r"[./A-Za-z0-9_-]+")
 
@@ -45,12 +50,13 @@ class Silent(HostError):
     """PHP does not answer as it should on this site."""
 
 
-def page(token: str, until: int, may: May, home: str, tail: str = "") -> bytes:
+def page(token: str, until: int, may: May, home: str, tail: str = "", shows: str = "") -> bytes:
     """Return the text of an installer. home: the contract's folder, relative to the installer's own.
 
-    tail: how that folder's path must end, however PHP names it; empty where it is not there yet.
+    tail: how that folder's path must end, however PHP names it; empty where it is not there yet. shows: of one that may
+    only show, where the release lies, below the contract's folder.
     """
-    if not _HOME.fullmatch(home + tail):
+    if not _HOME.fullmatch(home + tail + shows):
         raise HostError(f"{home!r}: a folder on the way has a name that crmhost does not write into a program", "")
     text = _text("installer").replace(_PARTS, "".join(_part(name) for name in _CARRIES[may]))
     filled = {
@@ -59,6 +65,7 @@ def page(token: str, until: int, may: May, home: str, tail: str = "") -> bytes:
         "@MAY@": may,
         "@HOME@": home,
         "@TAIL@": tail,
+        "@SHOWS@": shows,
     }
     for mark, value in filled.items():
         text = text.replace(mark, value)
@@ -75,6 +82,18 @@ def _part(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A release as its pages are asked for. folder: where it lies, below the contract's.
+
+    web_root: what of its tree would be served. at: the URL that it believes to be asked at; empty: the site's own.
+    """
+
+    folder: str
+    web_root: str
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Planted:
     """An installer on the host. folders: where it lies, resolved; until: by the web server's clock."""
 
@@ -87,10 +106,10 @@ class Planted:
 class Installer:
     """One operation's installer: put there when it is first asked, and again when its time is nearly over.
 
-    Raises Silent, with a remedy, when PHP does not run or may not do what is needed.
+    Raises Silent, with a remedy, when PHP does not run or may not do what is needed. shows: see `page`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the last of them by name
         self,
         files: Files,
         site: Site,
@@ -98,6 +117,8 @@ class Installer:
         may: May,
         tell: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        shows: str = "",
     ) -> None:
         self._files = files
         self._site = site
@@ -105,6 +126,7 @@ class Installer:
         self._may: May = may
         self._tell = tell
         self._sleep = sleep
+        self._shows = shows
         self._ahead: float | None = None
         self._planted: Planted | None = None
 
@@ -143,22 +165,24 @@ class Installer:
         }
         return self._run(lambda: self._site.send(f"/{planted.name}", stdin, headers, timeout))
 
-    def page(self, folder: str, web_root: str, path: str, form: Mapping[str, str], timeout: float) -> Answer:
-        """Ask a release for a page as if it served at the site's own address, and return what it answered.
+    def page(self, shown: Shown, path: str, form: Mapping[str, str], timeout: float) -> Answer:
+        """Ask a release for a page as if it served, and return what it answered.
 
-        folder: where the release lies, below the contract's; web_root: what of its tree would be served. form: empty
-        for a GET, else it is sent as a POST.
+        form: empty for a GET, else it is sent as a POST.
         """
         planted = self._there()
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
-            "X-Crmhost-Token": planted.token,
-            "X-Crmhost-Release": folder,
-            "X-Crmhost-Root": web_root,
-            "X-Crmhost-Page": f"{'POST' if form else 'GET'} {path}",
+            **_asks(planted, shown, f"{'POST' if form else 'GET'} {path}"),
         }
         body = urllib.parse.urlencode(form).encode()
         return self._run(lambda: self._site.send(f"/{planted.name}", body, headers, timeout))
+
+    def passed(self, shown: Shown, asked: Asked, timeout: float) -> Whole:
+        """Pass a browser's request on to a release, and return the whole answer; see `Site.whole`."""
+        planted = self._there()
+        headers = {**asked.headers, **_asks(planted, shown, f"{asked.method} {asked.path}")}
+        return self._site.whole(f"/{planted.name}", asked.body, headers, timeout)
 
     def remove(self, path: str, confirm: Callable[[], None]) -> None:
         """Remove a folder below the contract's own: by PHP, which is a thousand times faster than SFTP.
@@ -210,7 +234,7 @@ class Installer:
         planted = Planted(folders, name, until, token)
         for folder in folders:
             # Read by PHP, which may run as another account; it holds no secret, and no token.
-            text = page(token, until, self._may, relative(home, folder), tail)
+            text = page(token, until, self._may, relative(home, folder), tail, self._shows)
             self._files.create(f"{folder}/{name}", text, 0o644)
         return planted
 
@@ -229,6 +253,16 @@ class Installer:
         if raw["ok"] is not True:
             raise refused(verb, raw.get("why"))
         return raw
+
+
+def _asks(planted: Planted, shown: Shown, page: str) -> Mapping[str, str]:
+    return {
+        "X-Crmhost-Token": planted.token,
+        "X-Crmhost-Release": shown.folder,
+        "X-Crmhost-Root": shown.web_root,
+        "X-Crmhost-At": shown.at,
+        "X-Crmhost-Page": page,
+    }
 
 
 def sweep(files: Files, folders: tuple[str, ...], *, dead_at: int | None = None) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crm.errors import Refused
 
 ACCOUNT = ".crmhost"
 RELEASES, SHUT = "releases", "shut"
 """Below the contract's folder: where a release lies, and where while customers see a page in its place."""
-INSTALLER = re.compile(r"crmhost-(ask|work)-([0-9a-f]{8})-[0-9a-f]{16}\.php")
+INSTALLER = re.compile(r"crmhost-(ask|work|show)-([0-9a-f]{8})-[0-9a-f]{16}\.php")
 """An installer's name: what it may do, and until when (seconds since 1970, hex) by the web server's clock."""
 _CONTRACT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _ROOT = re.compile(r"/?[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
@@ -23,10 +23,14 @@ _ROOT = re.compile(r"/?[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The folders of one contract. document_root: as SFTP sees it; raises Refused for what cannot be one."""
+    """The folders of one contract. document_root: as SFTP sees it; raises Refused for what cannot be one.
+
+    copied: of a copy, to which nobody is ever sent, the contract that it is a copy of. The document root is that one's.
+    """
 
     contract: str
     document_root: str
+    copied: str = ""
 
     def __post_init__(self) -> None:
         if not _CONTRACT.fullmatch(self.contract):
@@ -39,6 +43,11 @@ class Layout:
                 f"target.document-root: found {self.document_root!r}, which is no folder that SFTP could list",
                 "Write the path that an SFTP client shows, of letters, digits, dots, hyphens and slashes: site/public",
             )
+
+    @property
+    def customer(self) -> Layout:
+        """Return the layout of the contract that the document root is of: itself, but for a copy."""
+        return replace(self, contract=self.copied, copied="") if self.copied else self
 
     @property
     def base(self) -> str:

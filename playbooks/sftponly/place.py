@@ -46,6 +46,17 @@ class Place:
         """Return the proven release that served last, other than this one."""
         return next((kept for kept in self.kept if kept.id != release_id and kept.proven), None)
 
+    def proven_beside(self, failed: Release) -> Kept | None:
+        """Return the proven release that served last, other than this one, among those that have its schema."""
+        kept = [one for one in self.kept if one.id != failed.id and one.proven]
+        return next((one for one in kept if one.manifest.release.schema == failed.schema), None)
+
+    def still(self, candidate: Release) -> str:
+        """Return a sentence that says what serves once a candidate did not become ready."""
+        if self.serving is None or self.serving == candidate.id:
+            return "Nothing was switched; the candidate is kept on the host, and the next deploy tries again."
+        return f"{self.serving} still serves; the candidate is kept on the host, and the next deploy tries again."
+
     def remembered(self, candidate: str | None) -> tuple[Kept, ...]:
         """Return the releases that customers may reach: a process of PHP remembers what served, if only for a moment.
 
@@ -144,8 +155,9 @@ def web_folders(files: Files, layout: Layout) -> tuple[str, ...]:
     """Return the folders that PHP may take for the document root, resolved: what it is now first.
 
     PHP remembers for two minutes, in each of its processes, where a link led; so a page that must be found is put into
-    the trees of all kept releases, and what killed runs have left is looked for there.
+    the trees of all kept releases, and what killed runs have left is looked for there. A copy has no tree there.
     """
+    layout = layout.customer
     found = [layout.document_root, layout.found]
     for name, folder in _folders(files, layout).items():
         raw = files.read(f"{layout.below(folder)}/release.json")

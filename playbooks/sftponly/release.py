@@ -20,13 +20,17 @@ _LAYOUT = "1"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The database that the host gave: where its own web server reaches it, and as whom. password None: not stored."""
+    """The database that the host gave: where its own web server reaches it, and as whom. password None: not stored.
+
+    trial: of the second one that it gave, for trials alone, the copy that may be brought up there.
+    """
 
     host: str
     port: int
     name: str
     user: str
     password: str | None = field(default=None, repr=False)
+    trial: str = ""
 
 
 @dataclass(frozen=True, slots=True)

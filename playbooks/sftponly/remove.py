@@ -13,7 +13,7 @@ from playbooks.sftponly.place import Place, look
 from playbooks.sftponly.release import Server
 from playbooks.sftponly.sftp import Files
 from playbooks.sftponly.stage import LIST_BYTES
-from playbooks.sftponly.steps import database
+from playbooks.sftponly.steps import database, records_of
 from playbooks.sftponly.tree import parse
 from playbooks.sftponly.web import Site
 from playbooks.terminal import safe_line
@@ -34,6 +34,12 @@ def past(place: Place, serving: str, crossing: Crossing | None = None) -> tuple[
     return (*(kept.id for kept in place.kept if kept.id not in stay), *(name for name in place.torn if name != serving))
 
 
+def drop_account(files: Files, layout: Layout) -> None:
+    """Remove what all contracts beside a document root share, after the last of them."""
+    if all(entry.name.startswith(".") for entry in files.list(layout.account)):
+        files.drop_folder(layout.account)
+
+
 @dataclass(frozen=True, slots=True)
 class Remover:
     """Removes under the lock. confirm: raises LockHeld when the lock is not ours any more."""
@@ -46,9 +52,11 @@ class Remover:
     confirm: Callable[[], None]
 
     def unserve(self, place: Place) -> None:
-        """Give the document root back what the host had made there."""
+        """Give the document root back what the host had made there; a copy has none."""
         root = self.layout.document_root
         self.files.drop(self.layout.current)
+        if self.layout.copied:
+            return
         if place.root.link is None:
             return
         self.files.drop(root)
@@ -63,17 +71,24 @@ class Remover:
         probes = self._probes(place)
         self.installer.leave()
         self.unserve(place)
-        if not keep_data:
+        if self.layout.copied:
+            self.left_by_copy()
+        elif not keep_data:
             self.installer.ask("clear", database=database(self.server, self.layout.contract))
-        entries = self.files.list(self.layout.root)
-        for entry in sorted(entries, key=lambda one: one.name == RELEASES):
-            if entry.kind == "folder" and not (keep_data and entry.name == "data"):
-                self.folder(entry.name)
+        self._folders(("data",) if keep_data else ())
         self.installer.leave()
         sweep(self.files, (self.files.resolved(self.layout.document_root),))
         self.files.drop_folder(self.layout.root, ("data",) if keep_data else ())
-        self._account()
+        drop_account(self.files, self.layout)
         self._prove(probes, keep_data=keep_data)
+
+    def left_by_copy(self) -> None:
+        """Remove what a copy has made: in the database for trials, only where that says that it is this copy's."""
+        db = database(self.server, self.layout.contract)
+        trial = records_of(self.installer.ask("records", database=db), self.server.name).trial
+        if trial is not None and trial[0] == self.layout.contract:
+            self.installer.ask("clear", database=db)
+        self._folders()
 
     def folder(self, name: str) -> None:
         """Remove a folder below the contract's own: by PHP, or by SFTP where it is silent."""
@@ -82,11 +97,12 @@ class Remover:
         except Silent:
             self.files.drop_folder(self.layout.below(name))
 
-    def _account(self) -> None:
-        """Remove what all contracts share, after the last of them."""
-        names = [entry.name for entry in self.files.list(self.layout.account)]
-        if all(name.startswith(".") for name in names):
-            self.files.drop_folder(self.layout.account)
+    def _folders(self, but: tuple[str, ...] = ()) -> None:
+        """Remove the folders below the contract's own; that of the releases last."""
+        entries = self.files.list(self.layout.root)
+        for entry in sorted(entries, key=lambda one: one.name == RELEASES):
+            if entry.kind == "folder" and entry.name not in but:
+                self.folder(entry.name)
 
     def _probes(self, place: Place) -> tuple[str, ...]:
         """Return paths of the site that only this contract's release can answer."""

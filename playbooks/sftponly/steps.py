@@ -95,6 +95,7 @@ def database(server: Server, contract: str) -> Mapping[str, object]:
         "name": server.name,
         "user": server.user,
         "password": server.password,
+        "trial": server.trial,
     }
 
 
@@ -104,7 +105,9 @@ def records_of(raw: Mapping[str, Any], db: str) -> Records:
         steps = {str(name): state_of(row[0]) for name, row in dict(raw["steps"] or {}).items()}
         schema = raw["schema"]
         made = None if schema is None else (str(schema[0]), str(schema[1]), str(schema[2]))
-        return Records(steps, made, int(raw["others"]))
+        trial = raw.get("trial")
+        whose = None if trial is None else (str(trial[0]), str(trial[1]))
+        return Records(steps, made, int(raw["others"]), trial=whose)
     except (ValueError, KeyError, TypeError, IndexError) as problem:
         raise HostError(
             f"{db}: its records of steps read {safe_line(str(raw), 200)!r}", "look at the table crmhost_steps"

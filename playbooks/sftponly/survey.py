@@ -15,7 +15,7 @@ from crm.plan import Crossing, Release, Want
 from crm.recipe import Php
 from crm.release import artifact_digest
 from crm.slots import fill_text, secret_names
-from crm.steps import Due, Records, without_release
+from crm.steps import Due, Records, of_copy, without_release
 from playbooks.sftponly.installer import Installer
 from playbooks.sftponly.layout import ACCOUNT, Layout
 from playbooks.sftponly.memory import recall
@@ -94,8 +94,8 @@ class Survey:
         return self.serves and kept is not None and bool(kept.proven)
 
 
-def survey(files: Files, installer: Installer, layout: Layout, want: Want, server: Server) -> Survey:
-    """Ask the host about everything of the contract; changes nothing of it.
+def survey(files: Files, installer: Installer, layout: Layout, want: Want, server: Server, run: str = "") -> Survey:
+    """Ask the host about everything of the contract; changes nothing of it. run: of a copy, what is called so.
 
     Raises Refused for what cannot be, HostError when the host cannot be asked or holds what makes no sense.
     """
@@ -103,10 +103,12 @@ def survey(files: Files, installer: Installer, layout: Layout, want: Want, serve
     archive = archive_of(want)
     db = database(server, want.contract)
     place = look(files, layout)
-    check_root(layout, place.root, want.recipe.web_root)
+    check_root(layout.customer, place.root, want.recipe.web_root)
     home = _php(installer, layout, place, archive.php)
     known = values(want, release, home, server)
     records = records_of(installer.ask("records", database=db), server.name)
+    if layout.copied:
+        records = of_copy(want.contract, run, records)
     if place.find(release.id) is None:
         records = without_release(records, release.id)
     crossing = recall(files, layout)

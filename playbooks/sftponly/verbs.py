@@ -19,6 +19,7 @@ TO: Mapping[str, str] = {
     "mend": "write altered files anew",
     "remove": "remove a folder",
     "mark": "record a step",
+    "take_trial": "take the database for trials",
     "forget": "take away records of steps",
     "others": "see who else uses the database",
     "clear": "empty the database",

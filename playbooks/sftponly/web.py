@@ -6,6 +6,7 @@ import functools
 import http.client
 import socket
 import ssl
+import time
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,30 @@ class Answer:
     def __str__(self) -> str:
         """Return `STATUS BODY`, as a recipe's questions have it."""
         return f"{self.status} {self.text}" if self.status else f"no answer: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a browser asks for, to be passed on. path: with its query; headers: those that are passed on too."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An answer as it came, with each header as often as it was there. status 0: nothing, and `body` says why."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def ours(self) -> bool:
+        """Tell whether a page of ours was run."""
+        return any(name.lower() == "x-crmhost" for name, _ in self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +96,35 @@ class Site:
         """Send bytes as they are."""
         return self._ask("POST", path, body, {"Content-Type": "application/octet-stream", **headers}, timeout)
 
-    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
-        parts = urllib.parse.urlsplit(self.url)
-        connection = _Https(parts.hostname or "", parts.port or 443, timeout, self)
+    def whole(self, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Whole:
+        """Send bytes, and return all that comes within so many seconds; of an answer, `BODY` bytes at most."""
+        until = time.monotonic() + timeout
+        connection = self._connection(timeout)
         try:
-            connection.request(method, f"{parts.path}{path}", body, {"User-Agent": "crmhost", **headers})
+            connection.request("POST", self._below(path), body, headers)
+            response = connection.getresponse()
+            got = bytearray()
+            while len(got) < BODY and (piece := response.read1(BODY - len(got))):
+                got += piece
+                if time.monotonic() > until:
+                    return Whole(0, (), b"the answer takes too long")
+            return Whole(response.status, tuple(response.getheaders()), bytes(got))
+        except (OSError, http.client.HTTPException) as error:
+            return Whole(0, (), (str(error) or type(error).__name__).encode())
+        finally:
+            connection.close()
+
+    def _connection(self, timeout: float) -> _Https:
+        parts = urllib.parse.urlsplit(self.url)
+        return _Https(parts.hostname or "", parts.port or 443, timeout, self)
+
+    def _below(self, path: str) -> str:
+        return f"{urllib.parse.urlsplit(self.url).path}{path}"
+
+    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
+        connection = self._connection(timeout)
+        try:
+            connection.request(method, self._below(path), body, {"User-Agent": "crmhost", **headers})
             response = connection.getresponse()
             text = response.read(BODY).decode("utf-8", "replace") or response.headers.get("Location", "")
             return Answer(response.status, text, _clock(response.headers.get("Date")), "X-Crmhost" in response.headers)

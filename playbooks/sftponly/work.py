@@ -22,7 +22,7 @@ from playbooks.sftponly.layout import RELEASES, SHUT
 from playbooks.sftponly.lock import Held
 from playbooks.sftponly.mover import SftpMover
 from playbooks.sftponly.place import Place, look, web_folders
-from playbooks.sftponly.release import Kept, release_of, values
+from playbooks.sftponly.release import release_of, values
 from playbooks.sftponly.remove import Remover, past
 from playbooks.sftponly.root import check_hidden, recover, serve
 from playbooks.sftponly.running import Runner
@@ -75,6 +75,8 @@ class SftpWork:
             self.say("left over", "done", f"{len(gone)} pages of a killed run were removed")
         for name in leftovers(self.way()):
             self.say("left over", "done", f"{name} was removed")
+        if self._layout.copied:
+            self._remover().left_by_copy()
         if again:
             self.entrance().see_anew(place)
             self.say("left over", "done", "the maintenance page of a killed run was taken away")
@@ -108,6 +110,8 @@ class SftpWork:
         if seen.drift:
             self._stager.mend(want, seen.place.folder(seen.release.id), seen.drift)
         self._stager.own(seen if seen.whole else self._look(want), tree)
+        if self._layout.copied:
+            self.installer.ask("take_trial", database=self.database(), run=self.held.token)
 
     def due(self, want: Want) -> Sequence[Step]:
         """Return the steps that the database does not say are finished, in order, of the release that is at work."""
@@ -133,11 +137,13 @@ class SftpWork:
     def ready(self, want: Want, release: Release) -> None:
         """Ask the candidate through the installer until it reaches its database; raises GateFailed."""
         self.held.confirm()
-        still = _still(self.place(), release)
+        still = self.place().still(release)
         self._asker(want, release).wait(want.recipe.ready, release, self.ground.patience, still)
 
     def switch(self, want: Want, release: Release) -> None:
         """Let the release serve: one rename of a link, where the server can; else two, and the gap is measured."""
+        if self._layout.copied:
+            raise Refused(f"{self._layout.contract} is a copy of {self._layout.copied}: nobody is sent to it", "")
         self._phase = "switch"
         place = self.place()
         self.installer.leave()
@@ -161,7 +167,7 @@ class SftpWork:
         self.installer.leave()
         self.held.confirm()
         place = self.place()
-        before = _same_schema(place, failed)
+        before = place.proven_beside(failed)
         if before is None:
             self._remover().unserve(place)
             return f"{failed.id} was taken away again; nothing serves at {self._spot.site.url}."
@@ -269,7 +275,8 @@ class SftpWork:
         return crossings.unfinished(self.crossing) is not None
 
     def _look(self, want: Want) -> Survey:
-        self._survey = survey(self._files, self.installer, self._layout, want, self._spot.server)
+        given = (self._files, self.installer, self._layout, want, self._spot.server)
+        self._survey = survey(*given, self.held.token)
         self.crossing = self._survey.crossing
         return self._survey
 
@@ -282,19 +289,9 @@ class SftpWork:
     def _asker(self, want: Want, release: Release) -> Asker:
         spot, folder = self._spot, self.place().folder(release.id)
         known = values(want, release, self.home(), spot.server, folder)
-        return Asker(spot.site, self.installer, spot.server, want, folder, known, staged=True)
+        copy = bool(self._layout.copied)
+        return Asker(spot.site, self.installer, spot.server, want, folder, known, staged=True, copy=copy)
 
     def _remover(self) -> Remover:
         spot = self._spot
         return Remover(self._files, self.installer, spot.site, self._layout, spot.server, self.held.confirm)
-
-
-def _same_schema(place: Place, failed: Release) -> Kept | None:
-    kept = [one for one in place.kept if one.id != failed.id and one.proven]
-    return next((one for one in kept if one.manifest.release.schema == failed.schema), None)
-
-
-def _still(place: Place, candidate: Release) -> str:
-    if place.serving is None or place.serving == candidate.id:
-        return "Nothing was switched; the candidate is kept on the host, and the next deploy tries again."
-    return f"{place.serving} still serves; the candidate is kept on the host, and the next deploy tries again."

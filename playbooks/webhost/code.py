@@ -69,6 +69,7 @@ def access_of(layout: Layout, want: Want, made_of: Artifact) -> str:
         "user": want.slots["dbuser"],
         "password": password,
         "php": [layout.php, *php_names(php_wanted(layout, made_of).minors)],
+        **({"trial": layout.contract} if layout.copied else {}),
     }
     return json.dumps(given, indent=1, sort_keys=True) + "\n"
 

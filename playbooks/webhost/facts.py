@@ -21,6 +21,11 @@ from playbooks.shell import Sh, lines, sh
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.steps import parse
 
+_PANEL = (
+    "Nothing was changed. Are host, name, user and password those of the host's panel? The password is stored with"
+    " crmhost secrets set, with --replace where there is one; a copy's is scratch-database-password."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Place(kept.Place):
@@ -179,7 +184,7 @@ esac""",
         return sh(
             """\
 if [ -z "$python" ]; then row {key} no-python ''
-else row {key} database "$(printf %s {access} | {read} 2>&1)"; fi""",
+else row {key} server "$(printf %s {access} | {read} 2>&1)"; fi""",
             key=key,
             access=want.access,
             read=program("mysql", Sh('"$python"'), "read", "-"),
@@ -194,6 +199,8 @@ else row {key} database "$(printf %s {access} | {read} 2>&1)"; fi""",
                     seen[key] = Records({})
                 case (key, "database", text):
                     seen[key] = parse(text, key)
+                case (key, "server", text):
+                    seen[key] = parse(text, key, _PANEL)
                 case (key, "template", text):
                     seen[key] = replace(parse(text, f"the template of {key}"), template=True)
                 case (key, "no-python", _):

@@ -139,8 +139,11 @@ def doors(layout: Layout, manifest: Manifest) -> Mapping[str, DoorWanted]:
 
 
 def check_doors(layout: Layout, seen: Mapping[str, object], place: Place) -> None:
-    """Raise Refused when what lies in the document root is not ours, or would be shown instead of the CRM."""
-    if layout.front == "process":
+    """Raise Refused when what lies in the document root is not ours, or would be shown instead of the CRM.
+
+    A copy has nothing there.
+    """
+    if layout.front == "process" or layout.copied:
         return
     if place.document_root is None:
         raise Refused(

@@ -173,20 +173,6 @@ def check_run(layout: Layout, release: Release) -> None:
         )
 
 
-def check_copy(layout: Layout) -> None:
-    """Raise Refused for a copy of a contract that would be brought up in the customer's own database.
-
-    Removing a copy means emptying what it uses.
-    """
-    if layout.database == "mysql" and layout.copied:
-        raise Refused(
-            f"{layout.contract}: a copy needs a database of its own, and target.database names the only one that the"
-            " host gave, in which the customer works; nothing was done",
-            "This version tries no copy there. crmhost restore reads a backup through and counts its rows before it"
-            " drops anything, and keeps what was there.",
-        )
-
-
 def check_document_root(layout: Layout, document_root: str | None) -> None:
     """Raise Refused when the host would serve ~/.crmhost as files. A relative root is below the home folder."""
     if document_root is None:

@@ -23,11 +23,23 @@ def forget(layout: Layout, release_id: str) -> Sh:
 
 
 def emptied(layout: Layout, python: str) -> Sh:
-    """Return the script after which a database that the host gave holds nothing; it fails where that cannot be."""
+    """Return the script after which a database that the host gave holds nothing; it fails where that cannot be.
+
+    One for trials goes on to say whose copy is in it, and is left as it is where that is another one.
+    """
+    return _told(layout, python, "empty")
+
+
+def vacated(layout: Layout, python: str) -> Sh:
+    """Return the script after which nothing of the contract is in a database that the host gave."""
+    return _told(layout, python, "leave" if layout.copied else "empty")
+
+
+def _told(layout: Layout, python: str, verb: str) -> Sh:
     return sh(
-        "if [ -s {access} ]; then {empty}; fi",
+        "if [ -s {access} ]; then {told}; fi",
         access=layout.access,
-        empty=program("mysql", python, "empty", layout.access),
+        told=program("mysql", python, verb, layout.access),
     )
 
 

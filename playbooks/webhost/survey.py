@@ -10,7 +10,7 @@ from crm import crossing as crossings
 from crm.errors import HostError
 from crm.plan import Want
 from crm.release import artifact_digest, template_key
-from crm.steps import Records, without_release
+from crm.steps import Records, of_copy, without_release
 from playbooks.host import Host
 from playbooks.kind import Resource
 from playbooks.kinds.cron import CronSeen
@@ -23,7 +23,7 @@ from playbooks.webhost import resources as made
 from playbooks.webhost.code import access_of
 from playbooks.webhost.facts import Place, PlaceKind, PlaceWanted, RecordKind, RecordWanted
 from playbooks.webhost.front import check_doors
-from playbooks.webhost.layout import Layout, check_copy, check_document_root, check_run
+from playbooks.webhost.layout import Layout, check_document_root, check_run
 from playbooks.webhost.release import artifact_of, release_of
 from playbooks.webhost.slots import values
 
@@ -35,7 +35,6 @@ def survey(host: Host, layout: Layout, want: Want, document_root: str | None, sa
     what cannot be or is not built, HostError when the host cannot be asked or holds what makes no sense.
     """
     release = release_of(want, layout.front)
-    check_copy(layout)
     check_run(layout, release)
     check_document_root(layout, document_root)
     made_of = artifact_of(want)
@@ -59,6 +58,8 @@ def survey(host: Host, layout: Layout, want: Want, document_root: str | None, sa
     memory: Memory = first.seen[f"memory:{layout.contract}"]
     check_document_root(layout, place.document_root)
     check_doors(layout, first.seen, place)
+    if layout.copied and layout.database == "mysql":
+        records = of_copy(layout.contract, salt, records)
     derived = records
     if place.find(release.id) is None:
         records = without_release(records, release.id)

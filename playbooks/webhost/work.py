@@ -29,7 +29,7 @@ from playbooks.webhost.facts import Place
 from playbooks.webhost.layout import Layout
 from playbooks.webhost.mover import WebHostMover
 from playbooks.webhost.release import release_of
-from playbooks.webhost.remove import drop_contract, emptied, forget, left_over
+from playbooks.webhost.remove import drop_contract, emptied, forget, left_over, vacated
 from playbooks.webhost.slots import HOST_PYTHON, values
 from playbooks.webhost.survey import look, recorded, survey
 from playbooks.webhost.upkeep import stale
@@ -85,11 +85,17 @@ class WebHostWork(HostWork[Layout, Place, Survey]):
         self._converge([resource for resource in staged if resource.kind.name != "database"])
 
     def ground(self, want: Want) -> None:
-        """Bring the database as it is, and forget what was derived where its folder is gone."""
+        """Bring the database as it is, and forget what was derived where its folder is gone.
+
+        A copy takes the database for trials for itself, which is then empty.
+        """
         seen = self._known(want)
         if seen.forget:
             self._run("forget what was derived", forget(self.layout, seen.release.id))
         self._converge([resource for resource in seen.staged.resources if resource.kind.name == "database"])
+        if self.layout.copied and self.layout.database == "mysql":
+            take = program("mysql", seen.known["python"], "take", self.layout.access, self._salt)
+            self._run("take the database for trials", take)
 
     def mover(self) -> WebHostMover:
         """Return what moves the customer's data; raises HostError where the host lacks what that needs."""
@@ -135,7 +141,7 @@ class WebHostWork(HostWork[Layout, Place, Survey]):
         kept = [one.manifest for one in place.kept]
         self._converge((*closed.opening(self.layout, self._salt, ()), *made.nothing(self.layout, kept)))
         if self.layout.database == "mysql" and not keep_data:
-            self._run("empty the database", emptied(self.layout, HOST_PYTHON))
+            self._run("empty the database", vacated(self.layout, HOST_PYTHON))
         releases = sh("rm -rf {releases} {runs}", releases=self.layout.releases, runs=self.layout.runs)
         self._run("remove the releases", lines(releases, drop_artifacts(self.layout, artifacts_of(place.kept))))
         self._destroyed = True

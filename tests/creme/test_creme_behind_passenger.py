@@ -10,20 +10,21 @@ from pathlib import Path
 import pytest
 
 from tests.support.sharedhost import DATABASE, DATABASE_PASSWORD, SharedHost, give_database
+from tests.support.trials import GIVEN, TRIAL, TRIAL_PASSWORD, give_trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.creme, pytest.mark.timeout(1200)]
-CONTRACT = f"""\
+CONTRACT = """\
 contract: acme
-customer: {{{{name: ACME Co., language: en}}}}
-crm: {{{{recipe: creme, version: 2.8.6, url: {{url}}/}}}}
+customer: {{name: ACME Co., language: en}}
+crm: {{recipe: creme, version: 2.8.6, url: {url}/}}
 target:
   kind: webhost
-  host: {{host}}
+  host: {host}
   user: customer
   front: passenger
   document-root: public_html
-  database: {{{{kind: mysql, name: {DATABASE}, user: {DATABASE}}}}}
-term: {{{{signed: 2026-01-10, lasts: 1 year}}}}
+  database: {database}
+term: {{signed: 2026-01-10, lasts: 1 year}}
 """
 
 
@@ -36,8 +37,9 @@ class Shell:
         recipient = self.run("secrets", "identity").strip()
         (fleet / "crmhost.yaml").write_text(f"fleet: Tests\nrecipients: [{recipient}]\nssh: {{key: {host.key}}}\n")
         (fleet / "known_hosts").write_bytes(host.known_hosts.read_bytes())
-        (fleet / "contracts" / "acme.yaml").write_text(CONTRACT.format(url=host.url, host=host.address))
+        (fleet / "contracts" / "acme.yaml").write_text(CONTRACT.format(url=host.url, host=host.address, database=GIVEN))
         self.run("secrets", "set", "acme", "database-password", given=DATABASE_PASSWORD)
+        self.run("secrets", "set", "acme", "scratch-database-password", given=TRIAL_PASSWORD)
 
     def run(self, *arguments: str, given: str = "") -> str:
         """Run a command that must end well, and return what it printed."""
@@ -59,9 +61,10 @@ class Shell:
 
 
 def test_creme_lives_behind_passenger_on_mariadb(
-    sharedhost: SharedHost, tmp_path: Path, surroundings: dict[str, str]
+    sharedhost: SharedHost, tmp_path: Path, surroundings: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     give_database(sharedhost)
+    give_trial(sharedhost)
     shell = Shell(tmp_path / "fleet", sharedhost, surroundings)
     assert "the programs for its backups are there" in [line.get("found") for line in shell.told("doctor", "acme")]
     assert shell.told("deploy", "acme", "--yes")[-1]["did"] == "deployed"
@@ -73,3 +76,17 @@ def test_creme_lives_behind_passenger_on_mariadb(
     shell.run("backup", "acme")
     (backup,) = shell.told("backup", "acme", "list")
     assert backup["why"] == "asked"
+
+    who = f"select last_name from {DATABASE}.persons_contact"  # noqa: S608 - a name of ours
+    before = sharedhost.sql(who)
+    proof = shell.told("restore", "acme", "--to", "scratch")[-1]
+    assert (proof["login"], sharedhost.sql(f"show tables in {TRIAL}")) == ("accepted", "")
+    assert sharedhost.run("ls -A .crmhost").split() == ["acme", "artifacts", "crontab.lock", "templates"]
+    assert shell.told("plan", "acme")[-1]["changes"] == 0
+
+    sharedhost.sql(f"update {DATABASE}.persons_contact set last_name = 'spoilt'")  # noqa: S608 - as above
+    back = shell.told("restore", "acme", "--backup", str(backup["id"]), "--no-backup", "--yes")[-1]
+    assert (back["did"], sharedhost.sql(who)) == ("restored", before)
+    assert shell.told("login", "acme")[-1]["administrator"] == "accepted"
+    with capsys.disabled():
+        print(f"\ncreme behind passenger: proven in {proof['seconds']} s, restored in {back['seconds']} s")  # noqa: T201

@@ -13,7 +13,7 @@ from crm.due import FIRST, UPGRADE, check_schema, due, is_upgrade, last_of_upgra
 from crm.errors import HostError, Refused
 from crm.plan import Release
 from crm.recipe import Recipe
-from crm.steps import Records, State, key, ordered
+from crm.steps import Records, State, key, of_copy, ordered
 from tests.support.smallapp.recipe import RECIPE
 
 OLD = Release("smallapp", "1.0", "0" * 64, "1")
@@ -148,3 +148,22 @@ def test_a_recipe_without_upgrades_says_so() -> None:
     without = replace(RECIPE, steps=tuple(step for step in RECIPE.steps if step.phase != "upgrade"))
     with pytest.raises(Refused, match="the recipe has no step that upgrades it"):
         check(USED, NEW, without)
+
+
+def test_a_copy_comes_where_nothing_is_and_where_it_was_before() -> None:
+    mine = replace(USED, trial=("acme_try", "1f"))
+    assert of_copy("acme_try", "1f", Records({})) == Records({})
+    assert of_copy("acme_try", "1f", mine) == mine
+    assert of_copy("acme_try", "2a", mine) == Records({}), "what another run left goes before anything comes"
+    for foreign in (USED, Records({}, others=1), Records({"seed": "started"}), replace(USED, trial=("beta_try", "1f"))):
+        with pytest.raises(
+            Refused, match=r"acme_try: target\.database\.scratch holds \d tables, and .*; nothing was done"
+        ):
+            of_copy("acme_try", "1f", foreign)
+
+
+def test_no_customer_comes_where_a_copy_is() -> None:
+    tried = replace(USED, trial=("beta_try", "1f"))
+    with pytest.raises(Refused, match="the database of acme is one for trials: the copy beta_try is in it"):
+        check_schema("acme", RECIPE, OLD, tried)
+    check_schema("beta_try", RECIPE, OLD, tried)

@@ -40,6 +40,18 @@ def test_each_front_orders_what_its_driver_takes() -> None:
     assert (php.front, php.database) == ("php", "mysql")
     given = {"dbhost": "db7.web.example", "dbport": "3307", "dbname": "acme_crm", "dbuser": "acme"}
     assert {name: value for name, value in php.slots.items() if name.startswith("db")} == given
+    assert php.scratch == {}
+
+
+def test_a_database_for_trials_is_where_the_customers_is_unless_it_says_otherwise() -> None:
+    php = "{kind: webhost, host: web.example, user: acme, front: php, document-root: public_html, "
+    given = {"dbhost": "db7.web.example", "dbport": "3307", "dbname": "acme_try", "dbuser": "trier"}
+    for more, there in (
+        ("", {}),
+        (", host: db8.web.example, port: 3308", {"dbhost": "db8.web.example", "dbport": "3308"}),
+    ):
+        server = SERVER.replace("user: acme}", f"user: acme, scratch: {{name: acme_try, user: trier{more}}}}}")
+        assert early_order(contract(f"{php}{server}}}"), "acme.yaml").scratch == {**given, **there}
 
 
 def test_a_process_without_an_address_is_refused() -> None:
@@ -50,7 +62,7 @@ def test_a_process_without_an_address_is_refused() -> None:
 def test_the_password_of_the_hosts_database_is_never_made_up(tmp_path: Path) -> None:
     key = tmp_path / "age.key"
     vault = Vault(tmp_path / "secrets", (make_identity(key),), {"CRMHOST_AGE_KEY_FILE": str(key)})
-    order = SimpleNamespace(database="mysql", contract="acme", file="contracts/acme.yaml")
+    order = SimpleNamespace(database="mysql", contract="acme", copied="", file="contracts/acme.yaml")
     wanted = Want("acme", cast("Any", None), "1.0", {}, {"admin-password": "made up"})
     wish = cast("Wish", SimpleNamespace(order=order, vault=lambda: vault, want=lambda: wanted))
     with pytest.raises(Refused, match="lacks the password that the host gave") as failure:
@@ -59,3 +71,11 @@ def test_the_password_of_the_hosts_database_is_never_made_up(tmp_path: Path) -> 
     assert vault.get("acme", "database-password") is None
     vault.set("acme", "database-password", "given")
     assert with_given(wish).secrets == {"admin-password": "made up", "database-password": "given"}
+
+    copy = SimpleNamespace(database="mysql", contract="acme_try", copied="acme", file="contracts/acme.yaml")
+    wish = cast("Wish", SimpleNamespace(order=copy, vault=lambda: vault, want=lambda: wanted))
+    with pytest.raises(Refused, match=r"target\.database\.scratch: the fleet lacks the password") as failure:
+        with_given(wish)
+    assert failure.value.remedy == "Store it: crmhost secrets set acme scratch-database-password"
+    vault.set("acme", "scratch-database-password", "of the second")
+    assert with_given(wish).secrets["database-password"] == "of the second"

@@ -15,16 +15,22 @@ from contract.parse import parse
 from crm.errors import Refused
 from crm.recipe import Archive
 from crmhost import deploy
+from crmhost.backup import scratch
+from crmhost.backup.shelf import open_shelf
+from crmhost.backup.take import take
 from crmhost.fleet import Fleet
 from crmhost.login import prove
 from crmhost.order import Access
-from crmhost.sftp import open_sftp
-from crmhost.target import Wish
+from crmhost.sftp import open_sftp, spot_of
+from crmhost.target import Wish, with_given
 from crmhost.vault import make_identity
 from crmhost.want import early_order
+from playbooks.sftponly.layout import Layout
+from playbooks.sftponly.release import Server
 from tests.support.engine import RealEngine
 from tests.support.memo.recipe import RECIPE, files_of, packed
 from tests.support.sftphost import NAME, SERVER, SftpHost, bring, serving
+from tests.support.sftptrial import TRIAL, give_trial, held
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 CONTRACT = f"""\
@@ -38,7 +44,7 @@ target:
   host: HOST
   user: acme
   document-root: /site/public
-  database: {{kind: mysql, name: acme, user: acme}}
+  database: {{kind: mysql, name: acme, user: acme, scratch: {{name: customer_try, user: customer_try}}}}
 term: {{signed: 2026-01-10}}
 """
 
@@ -90,10 +96,50 @@ def test_a_contract_over_sftp(host: SftpHost, tmp_path: Path) -> None:
     with open_sftp(wish, lambda _: False, host.door) as target:
         assert target.driver.plan(target.want).changes == (), "the host's key was pinned"
     assert prove(RECIPE, f"https://{NAME}", "admin", admin, door=host.door).holds
+    _proven(host, wish)
+    assert prove(RECIPE, f"https://{NAME}", "admin", admin, door=host.door).holds
     with open_sftp(wish, lambda _: False, host.door) as target:
         gone = deploy.destroy(target.driver, target.want, deploy.Destroy(), target.means())
         assert target.backups is not None
-        assert [kept.id for kept in target.backups().list()] == [gone.backup]
+        assert target.backups().list()[0].id == gone.backup
+
+
+def _proven(host: SftpHost, wish: Wish) -> None:
+    """Make a backup, and bring a copy up from it as `crmhost restore --to scratch` does."""
+    give_trial(host)
+    wish.vault().set("acme", "scratch-database-password", str(TRIAL.password))
+    shelf = open_shelf(wish.fleet, "acme")
+    with open_sftp(wish, lambda _: False, host.door) as target:
+        snapshot = take(target.driver, target.want, shelf, "asked", target.means())
+    copied = replace(wish, order=scratch.copy_of(wish.order, "1.0"), make_secrets=False)
+    with open_sftp(copied, lambda _: False, host.door) as target:
+        keys = {name: wish.vault().get("acme", name) or "" for name in RECIPE.backup.keys}
+        want = replace(target.want, secrets={**target.want.secrets, **keys})
+        _, found = scratch._used(target, want, shelf, snapshot, target.means())  # noqa: SLF001 - by another door
+    assert found == snapshot.contents
+    assert held(host) == ""
+    assert host.run("ls -A /srv/acme/site/.crmhost") == ".htaccess\nacme\n"
+
+
+def test_a_copy_is_asked_through_the_customers_site(tmp_path: Path) -> None:
+    """Its database is the second one, with a password of its own that is never made up."""
+    wish = wish_for(tmp_path / "fleet", "192.0.2.1", tmp_path / "none")
+    wish.vault().set("acme", "database-password", "of the customer")
+    copied = replace(wish, order=scratch.copy_of(wish.order, "1.0"), make_secrets=False)
+    with (
+        pytest.raises(Refused, match="crmhost secrets set acme scratch-database-password"),
+        open_sftp(copied, lambda _: True),
+    ):
+        pass
+    wish.vault().set("acme", "scratch-database-password", "of the trial")
+    spot = spot_of(copied, with_given(copied), None)
+    assert (spot.layout, spot.layout.customer) == (
+        Layout("acme_try", "/site/public", "acme"),
+        Layout("acme", "/site/public"),
+    )
+    assert spot.site.url == f"https://{NAME}"
+    assert spot.server == Server("localhost", 3306, TRIAL.name, TRIAL.user, "of the trial", trial="acme_try")
+    assert spot_of(wish, with_given(wish), None).server.trial == ""
 
 
 def test_what_is_refused_before_anything_is_connected(tmp_path: Path) -> None:

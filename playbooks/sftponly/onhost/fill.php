@@ -66,7 +66,7 @@ function alone($given)
     return $db;
 }
 
-// Drops every table, view and routine but the records of steps; the database itself is the host's.
+// Drops every table, view and routine but our own records; the database itself is the host's.
 function make_room($given)
 {
     unhurried();
@@ -74,17 +74,15 @@ function make_room($given)
     if (!is_dir(within($given['folder']))) {
         throw new No('what was sent is not there any more; run the command again');
     }
+    for_trials($db, $given['database']);
     tables_of_ours($db); // with the names that this host's records have, whatever the dump would call them
     $db->exec('set foreign_key_checks = 0');
     foreach ($db->query('show full tables')->fetchAll(\PDO::FETCH_NUM) as list($name, $type)) {
-        if (!in_array($name, RECORDS, true)) {
+        if (!in_array($name, RECORDS, true) && $name !== TRIAL) {
             $db->exec('drop ' . ($type === 'VIEW' ? 'view' : 'table') . ' if exists ' . id($name));
         }
     }
-    $routines = 'select routine_name, routine_type from information_schema.routines where routine_schema = database()';
-    foreach ($db->query($routines)->fetchAll(\PDO::FETCH_NUM) as list($name, $type)) {
-        $db->exec('drop ' . $type . ' if exists ' . id($name));
-    }
+    drop_routines($db);
     return [];
 }
 

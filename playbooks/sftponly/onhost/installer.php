@@ -10,6 +10,7 @@ const UNTIL = @UNTIL@;
 const MAY = '@MAY@';
 const HOME = '@HOME@';
 const TAIL = '@TAIL@';
+const SHOWS = '@SHOWS@'; // the one release of which a page that may only show has the pages
 const SLICE = 5.0;
 const CHUNK = 1048576;
 
@@ -66,6 +67,9 @@ if (!hash_equals(TOKEN_SHA256, hash('sha256', $token))) {
 }
 header('X-Crmhost: 1'); // an error without this came before this page was run
 if ($script === '' && $page === '' && (!isset($_POST['do']) || !is_string($_POST['do']))) {
+    silence(404);
+}
+if (MAY === 'show' && ($page === '' || $script !== '' || header_of('HTTP_X_CRMHOST_RELEASE') !== SHOWS)) {
     silence(404);
 }
 
@@ -523,7 +527,8 @@ function records($given)
     $db = database($given['database']);
     $tables = $db->query('show tables')->fetchAll(\PDO::FETCH_COLUMN);
     $answer = ['steps' => new \stdClass(), 'schema' => null, 'error' => null];
-    $answer['others'] = count(array_diff($tables, ['crmhost_steps', 'crmhost_schema']));
+    $answer['others'] = count(array_diff($tables, ['crmhost_steps', 'crmhost_schema', TRIAL]));
+    $answer['trial'] = in_array(TRIAL, $tables, true) ? trial_of($db) : null;
     if (in_array('crmhost_steps', $tables, true)) {
         foreach ($db->query('select name, state, made_by, at from crmhost_steps')->fetchAll(\PDO::FETCH_NUM) as $row) {
             $answer['steps']->{$row[0]} = [$row[1], $row[2], $row[3]];
@@ -599,10 +604,17 @@ function others($given)
 function clear($given)
 {
     $db = database($given['database']);
+    $trial = for_trials($db, $given['database']);
     $db->exec('set foreign_key_checks = 0');
-    foreach ($db->query('show full tables')->fetchAll(\PDO::FETCH_NUM) as $row) {
-        $what = $row[1] === 'VIEW' ? 'view' : 'table';
-        $db->exec('drop ' . $what . ' if exists `' . str_replace('`', '``', $row[0]) . '`');
+    foreach ($db->query('show full tables')->fetchAll(\PDO::FETCH_NUM) as list($name, $type)) {
+        if ($name !== TRIAL) {
+            $what = $type === 'VIEW' ? 'view' : 'table';
+            $db->exec('drop ' . $what . ' if exists `' . str_replace('`', '``', $name) . '`');
+        }
+    }
+    if ($trial) {
+        drop_routines($db);
+        $db->exec('drop table if exists ' . TRIAL); // last: as long as anything is there, it says whose that is
     }
     return ['left' => count($db->query('show tables')->fetchAll())];
 }
@@ -652,58 +664,13 @@ function bye($given)
     return ['gone' => @unlink(__FILE__)];
 }
 
-// The PHP file that a web server would run for a path of a site, relative to its root: the file itself, or the
-// index.php of the folder or of the nearest one above.
-function page_at($root, $path)
-{
-    $names = array_values(array_filter(explode('/', $path), 'strlen'));
-    for ($left = count($names); $left >= 0; $left--) {
-        $here = implode('/', array_slice($names, 0, $left));
-        if ($left === count($names) && substr($here, -4) === '.php' && is_file(within($root . '/' . $here))) {
-            return $here;
-        }
-        $index = ltrim($here . '/index.php', '/');
-        if (is_file(within($root . '/' . $index))) {
-            return $index;
-        }
-    }
-    throw new No('no page of PHP is there');
-}
-
-// Lets a release that nobody sees yet believe that it is asked at the site's own address: what it remembers of that
-// address is right once it serves.
-function as_if_it_served($page, $root)
-{
-    list($method, $uri) = explode(' ', $page, 2);
-    $query = strpos($uri, '?') === false ? '' : substr($uri, strpos($uri, '?') + 1);
-    $file = page_at($root, parse_url($uri, PHP_URL_PATH));
-    $base = rtrim(dirname($_SERVER['SCRIPT_NAME']), '/');
-    foreach (array_keys($_SERVER) as $name) {
-        if (strpos($name, 'HTTP_X_CRMHOST_') === 0 || ($method === 'GET' && strpos($name, 'CONTENT_') === 0)) {
-            unset($_SERVER[$name]);
-        }
-    }
-    $_SERVER['REQUEST_METHOD'] = $method;
-    $_SERVER['REQUEST_URI'] = $base . $uri;
-    $_SERVER['QUERY_STRING'] = $query;
-    $_SERVER['SCRIPT_NAME'] = $_SERVER['PHP_SELF'] = $base . '/' . $file;
-    $_SERVER['DOCUMENT_ROOT'] = within($root);
-    $_SERVER['SCRIPT_FILENAME'] = within($root . '/' . $file);
-    parse_str($query, $_GET);
-    $_POST = $method === 'GET' ? [] : $_POST;
-    $_REQUEST = $_POST + $_GET;
-    ini_restore('display_errors');
-    ini_restore('error_reporting');
-    return $_SERVER['SCRIPT_FILENAME'];
-}
-
 // A PHP file of a release: run as the recipe says, with the request's body as its standard input, or as a page of it.
 if ($script . $page !== '') {
     try {
         $release = within(header_of('HTTP_X_CRMHOST_RELEASE'));
         if ($page !== '') {
             $root = rtrim(header_of('HTTP_X_CRMHOST_RELEASE') . '/app/' . header_of('HTTP_X_CRMHOST_ROOT'), '/');
-            $script = as_if_it_served($page, $root);
+            $script = as_if_it_served($page, $root, header_of('HTTP_X_CRMHOST_AT'));
             $release = dirname($script);
         } else {
             $script = within(header_of('HTTP_X_CRMHOST_RELEASE') . '/' . $script);
@@ -740,7 +707,7 @@ function outcome($act)
 
 //@PARTS@
 $asks = ['look', 'digest', 'check', 'records', 'value', 'fresh', 'bye'];
-$works = ['unpack_tree', 'mend', 'remove', 'mark', 'forget', 'others', 'clear', 'rename_all'];
+$works = ['unpack_tree', 'mend', 'remove', 'mark', 'take_trial', 'forget', 'others', 'clear', 'rename_all'];
 $moves = ['dump', 'make_room', 'fill', 'counted', 'arrange', 'swap'];
 ob_start();
 $answer = outcome(function () use ($asks, $works, $moves) {

@@ -11,7 +11,7 @@ from crm.backup import Snapshot
 from crm.errors import CrmhostError, HostError, Refused
 from crm.plan import Event, Release, Want
 from crm.recipe import Exec, Recorded, Secret, Step
-from crmhost.backup.scratch import copy_of, letting_in
+from crmhost.backup.scratch import check_apart, copy_of, letting_in
 from crmhost.backup.take import fitting, require_keys, restore, take
 from crmhost.sequence import Means
 from crmhost.vault import Vault
@@ -99,6 +99,22 @@ def test_a_copy_has_names_of_its_own_and_no_address_that_anybody_resolves() -> N
     assert copy.lan == '{"firewall": null, "opens": false, "tls": "own"}'
     assert (copy.contract, copy.version) == ("acme_try", "1.0")
     assert copy.slots == {"language": "vi", "host": "acme.scratch.invalid", "url": "http://acme.scratch.invalid"}
+
+
+def test_a_copy_has_the_second_database_that_the_host_gave_and_never_the_customers() -> None:
+    own = {"dbhost": "localhost", "dbport": "3306", "dbname": "acme_crm", "dbuser": "acme_crm"}
+    tried = {"dbhost": "db8.web.example", "dbport": "3307", "dbname": "acme_crm", "dbuser": "acme_try"}
+    order = Order("acme", "acme.yaml", "small", "2.0", "webhost", own, database="mysql", scratch=tried)
+    copy = copy_of(order, "1.0")
+    assert {key: copy.slots[key] for key in tried} == tried
+    assert (copy.contract, copy.copied, copy.scratch) == ("acme_try", "acme", {})
+    check_apart(order, copy)
+    for same in (own, {**tried, "dbhost": "127.0.0.1"}):
+        with pytest.raises(Refused, match=r"acme\.yaml: target\.database\.scratch: acme_crm on .* customer works"):
+            check_apart(order, copy_of(replace(order, scratch=same), "1.0"))
+    with pytest.raises(Refused, match="the only one that the host gave") as refused:
+        copy_of(replace(order, scratch={}), "1.0")
+    assert "crmhost secrets set acme scratch-database-password" in refused.value.remedy
 
 
 def test_a_copy_gives_its_administrator_a_password_and_repeats_nothing_else() -> None:

@@ -50,6 +50,12 @@ def test_what_lies_beside_a_document_root(root: str, base: str, served: str) -> 
     assert layout.served("") == ".crmhost/acme/current/app"
 
 
+def test_a_copy_lies_beside_the_customer_and_has_no_document_root_of_its_own() -> None:
+    copy, customer = Layout("acme_try", "site/public", "acme"), Layout("acme", "site/public")
+    assert (copy.root, copy.account) == ("site/.crmhost/acme_try", customer.account)
+    assert (copy.customer, customer.customer) == (customer, customer)
+
+
 @pytest.mark.parametrize("root", ["", "/", "../public", "a/../b", "it's", "a b", "a\nb", ".hidden", "a//b"])
 def test_what_is_no_document_root(root: str) -> None:
     with pytest.raises(Refused, match="no folder that SFTP could list"):
@@ -160,6 +166,8 @@ def test_a_release_and_its_manifest() -> None:
 def test_records_and_what_is_due() -> None:
     want, release = memo_want(), release_of(memo_want(), SERVER)
     none = records_of({"steps": [], "schema": None, "others": 0}, "acme")
+    tried = records_of({"steps": [], "schema": None, "others": 0, "trial": ["acme_try", "0a"]}, "acme")
+    assert (none.trial, tried.trial) == (None, ("acme_try", "0a"))
     assert [step.name for step in due_of(want, release, none).steps] == ["tables", "greet", "admin"]
     raw = {"steps": {"tables": ["finished", "r", "at"]}, "schema": ["memo", "1.0", "1"], "others": 2}
     assert [step.name for step in due_of(want, release, records_of(raw, "acme")).steps] == ["greet", "admin"]

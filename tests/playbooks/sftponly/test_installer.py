@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from crm.errors import HostError, Refused
-from playbooks.sftponly.installer import REMEMBERS, Installer, page, sweep
+from playbooks.sftponly.installer import REMEMBERS, Installer, Shown, page, sweep
 from playbooks.sftponly.layout import INSTALLER, Layout
 from playbooks.sftponly.pack import MAGIC, make
 from playbooks.sftponly.sftp import Files
@@ -112,7 +112,7 @@ def test_a_page_of_a_release_that_does_not_serve(sftp_host: SftpHost) -> None:
     with sftp_host.reach() as reached:
         installer = Installer(Files(reached), sftp_host.site, LAYOUT, "work")
         for form in ({}, {"token": "the CRM's own"}):
-            answer = installer.page("releases/r", "web", "/api/v1/x?a=1", form, 10.0)
+            answer = installer.page(Shown("releases/r", "web"), "/api/v1/x?a=1", form, 10.0)
             *told, names = json.loads(answer.text)
             method = "POST" if form else "GET"
             assert (answer.status, told) == (
@@ -121,7 +121,7 @@ def test_a_page_of_a_release_that_does_not_serve(sftp_host: SftpHost) -> None:
             )
             assert not {"token", "release", "page", "root"} & set(names)
         for path in ("/../../app/web/api/index.php", "/none.php", "/it's"):
-            assert installer.page("releases/r", "web", path, {}, 10.0).status == 400
+            assert installer.page(Shown("releases/r", "web"), path, {}, 10.0).status == 400
         installer.leave()
 
 

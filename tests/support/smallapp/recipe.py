@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 
 from crm.errors import Refused
@@ -9,6 +10,7 @@ from crm.recipe import (
     DATABASE_PASSWORD,
     Ask,
     BackupSet,
+    Database,
     Exec,
     File,
     Http,
@@ -53,8 +55,8 @@ def _code() -> tuple[File, ...]:
     return tuple(File(f"notebook/{name}", ((folder / name).read_text("utf-8"),)) for name in names)
 
 
-def _driver() -> str:
-    return resources.files("tests.support.smallapp").joinpath("requirements-postgresql.txt").read_text("utf-8")
+def _text(database: str) -> str:
+    return resources.files("tests.support.smallapp").joinpath(f"requirements-{database}.txt").read_text("utf-8")
 
 
 def _path(old: str, new: str) -> tuple[str, ...]:
@@ -83,6 +85,11 @@ def _steps() -> tuple[Step, ...]:
     )  # fmt: skip
 
 
+def _lock(version: str) -> PipLock:
+    drivers: dict[Database, str] = {"postgresql": _text("postgresql"), "mysql": _text("mysql")}
+    return PipLock(f"# notebook {version} needs no packages\n", ((3, 10), (4, 0)), drivers=drivers)
+
+
 def recipe(faults: str = DEFAULT_FAULTS, *, redis: bool = False) -> Recipe:
     """Return the recipe; `faults` names the folder whose files switch faults on (see the notebook's docstring).
 
@@ -98,16 +105,11 @@ def recipe(faults: str = DEFAULT_FAULTS, *, redis: bool = False) -> Recipe:
         needs=("ssh", "daemon"),
         memory_mb=128,
         databases=("sqlite", "postgresql"),
-        artifacts={
-            version: PipLock(
-                f"# notebook {version} needs no packages\n", ((3, 10), (4, 0)), drivers={"postgresql": _driver()}
-            )
-            for version in VERSIONS
-        },
+        artifacts={version: _lock(version) for version in VERSIONS},
         files=(
             File("site.conf", (Slotted(CONFIG + faults + "\n"),)),
             File("secret-key", (Secret("secret-key"),)),
-            File("database-password", (DATABASE_PASSWORD,), only=("postgresql",)),
+            File("database-password", (DATABASE_PASSWORD,), only=("postgresql", "mysql")),
             *_code(),
         ),
         folders=("files", "faults"),
@@ -138,3 +140,5 @@ def recipe(faults: str = DEFAULT_FAULTS, *, redis: bool = False) -> Recipe:
 
 
 RECIPE = recipe()
+ON_MYSQL = replace(RECIPE, databases=("mysql",))
+"""The same on a MySQL or MariaDB that a web host gave."""

@@ -13,7 +13,7 @@ from .store import ACCOUNT, NOTE, OTHERS, UPGRADE, Site, add_account
 
 def init(here: Site) -> str:
     with here.database.connect(create=True) as db:
-        db.execute(ACCOUNT)
+        db.execute(here.table(ACCOUNT))
         if here.fault("init") is not None:
             os._exit(70)
         for table in (NOTE[here.schema], *OTHERS):
@@ -25,11 +25,9 @@ def init(here: Site) -> str:
 
 def seed(here: Site) -> str:
     greeting = {"vi": "Xin chào", "fa": "سلام", "zh": "你好"}.get(here.language[:2], "Welcome")
-    with here.database.connect() as db:
-        db.execute(
-            "INSERT INTO setting VALUES ('greeting', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (greeting,),
-        )
+    with here.database.connect() as db, db.transaction():
+        db.execute("DELETE FROM setting WHERE name = 'greeting'")
+        db.execute("INSERT INTO setting VALUES ('greeting', ?)", (greeting,))
     return "seeded"
 
 

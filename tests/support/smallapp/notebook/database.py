@@ -1,4 +1,4 @@
-"""The two databases behind one face: connections whose queries have `?` for values."""
+"""The databases behind one face: connections whose queries have `?` for values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 
 class Cursor(Protocol):
-    """What both drivers answer a query with."""
+    """What the drivers answer a query with."""
 
     rowcount: int
 
@@ -53,7 +53,7 @@ def one(db: Connection, query: str, *values: object) -> str | None:
 
 @dataclass(frozen=True)
 class _Plain:
-    """A connection of either driver. begin: how a transaction that will write begins; value: what stands for one."""
+    """A connection of any driver. begin: how a transaction that will write begins; value: what stands for one."""
 
     raw: Raw
     begin: str
@@ -144,3 +144,30 @@ class PostgreSQL:
         raw.autocommit = True
         made: Raw = raw
         return made
+
+
+@dataclass(frozen=True)
+class MySQL:
+    """A server, MariaDB too; each request has a connection of its own."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str = field(repr=False)
+    dialect: str = "mysql"
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        from pymysql import Error  # type: ignore[import-untyped] # in the release's environment alone
+
+        return (Error, OSError)
+
+    @contextlib.contextmanager
+    def connect(self, *, create: bool = False) -> Iterator[Connection]:  # noqa: ARG002 - the server is there or not
+        from pymysql import connect
+
+        server = {"host": self.host, "port": self.port, "database": self.name, "charset": "utf8mb4"}
+        raw: Any = connect(user=self.user, password=self.password, autocommit=True, connect_timeout=5, **server)
+        with contextlib.closing(raw):
+            yield _Plain(raw, "BEGIN", "%s")
