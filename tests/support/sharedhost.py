@@ -10,7 +10,7 @@ import os
 import secrets
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,16 @@ class SharedHost:
     def url(self) -> str:
         """Return what the customer opens."""
         return f"http://{self.address}"
+
+    def told(self) -> list[str]:
+        """Return what another process finds it by."""
+        return [str(self.container.id), self.address, str(self.key), self.public, str(self.known_hosts)]
+
+    @classmethod
+    def found(cls, client: DockerClient, told: Sequence[str]) -> SharedHost:
+        """Return the host that was told of."""
+        container, address, key, public, known = told
+        return cls(client.containers.get(container), address, Path(key), public, Path(known))
 
     def reach(self) -> Host:
         """Log in as the customer."""

@@ -34,6 +34,7 @@ from crmhost.target import Wish, open_wish
 from crmhost.vault import make_identity
 from crmhost.want import early_order
 from tests.support.engine import start
+from tests.support.ownprocess import running, say
 from tests.support.phpapp.recipe import ARCHIVE, RECIPE, packed
 from tests.support.sharedhost import DATABASE, DATABASE_PASSWORD, SharedHost, give_database
 
@@ -163,37 +164,16 @@ def give_trial(host: SharedHost) -> None:
 @contextmanager
 def proving(trial: Trial, snapshot: Snapshot) -> Iterator[subprocess.Popen[str]]:
     """Prove a backup in a process of its own; what is left of it ends with the block."""
-    host = trial.host
-    spec = {
-        "host": [str(host.container.id), host.address, str(host.key), host.public, str(host.known_hosts)],
-        "folder": str(trial.folder),
-        "backup": snapshot.id,
-    }
-    command = [sys.executable, "-m", "tests.support.trials"]
-    with subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        json.dump(spec, process.stdin)
-        process.stdin.close()
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def _say(event: Event) -> None:
-    sys.stdout.write(f"{event.state} {event.subject}\n")
-    sys.stdout.flush()
+    spec = {"host": trial.host.told(), "folder": str(trial.folder), "backup": snapshot.id}
+    with running("tests.support.trials", spec) as process:
+        yield process
 
 
 def main(spec: dict[str, Any]) -> None:
     """Prove what standard input names."""
-    container, address, key, public, known = spec["host"]
     with closing(start().client()) as client:
-        host = SharedHost(client.containers.get(container), address, Path(key), public, Path(known))
-        trial = Trial(host, Path(spec["folder"]))
-        trial.prove(trial.shelf.find(spec["backup"]), _say)
+        trial = Trial(SharedHost.found(client, spec["host"]), Path(spec["folder"]))
+        trial.prove(trial.shelf.find(spec["backup"]), say)
 
 
 if __name__ == "__main__":

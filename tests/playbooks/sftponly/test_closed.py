@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from playbooks.sftponly.sftp import Files
 from tests.playbooks.sftponly.test_walk import OURS, deployed, left_over, page, planned
 from tests.support.memo.recipe import Archives, memo_want
 from tests.support.sftphost import SftpHost
+from tests.support.sftpreaders import asked
 from tests.support.until import until
 
 pytestmark = pytest.mark.slow
@@ -30,29 +30,6 @@ def closing(host: SftpHost, archives: Archives) -> Iterator[Mover]:
     """Hold the lock, and give what shuts out and lets in."""
     with host.driver(archives) as driver, driver.lock("close") as work:
         yield SftpMover(work)
-
-
-@contextmanager
-def asked(host: SftpHost) -> Iterator[list[tuple[float, int, str]]]:
-    """Ask for pages without a pause while the block runs, and give when each began, and its answer."""
-    answers: list[tuple[float, int, str]] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.is_set():
-            begun = time.monotonic()
-            seen = host.site.get("/index.php")
-            answers.append((begun, seen.status, seen.text))
-
-    threads = [threading.Thread(target=ask) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield answers
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def test_once_it_is_closed_no_request_reaches_the_application(sftp_host: SftpHost, archives: Archives) -> None:

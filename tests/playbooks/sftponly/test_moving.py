@@ -17,11 +17,11 @@ from crmhost.backup.take import restore, take
 from crmhost.deploy import Destroy, Outcome
 from crmhost.public import check
 from crmhost.sequence import Means
-from tests.playbooks.sftponly.test_closed import asked
 from tests.playbooks.sftponly.test_walk import OURS, deployed, left_over, logged_in, page
 from tests.support.backups import open_backups
 from tests.support.memo.recipe import Archives, memo_want
 from tests.support.sftphost import SftpHost
+from tests.support.sftpreaders import asked
 
 pytestmark = pytest.mark.slow
 UPLOAD = f"{OURS}/data/uploads/letter.txt"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -17,6 +15,7 @@ from crmhost.public import check
 from crmhost.sequence import Means
 from tests.support.memo.recipe import RECIPE, SECRETS, Archives, memo_want
 from tests.support.sftphost import NAME, SftpHost
+from tests.support.sftpreaders import asked
 
 pytestmark = pytest.mark.slow
 OURS = "/srv/acme/site/.crmhost/acme"
@@ -180,12 +179,12 @@ def test_a_release_that_fails_at_its_public_url_is_taken_back(sftp_host: SftpHos
 
 def test_a_switch_while_customers_read(sftp_host: SftpHost, archives: Archives) -> None:
     deployed(sftp_host, archives)
-    with readers(sftp_host) as answers:
+    with asked(sftp_host, 2) as answers:
         deployed(sftp_host, archives, "1.1")
         with sftp_host.driver(archives) as driver:
             deploy.rollback(driver, memo_want("1.1"), None, means(sftp_host))
     assert len(answers) > 50
-    assert set(answers) == {200}
+    assert {status for _, status, _ in answers} == {200}
 
 
 def test_another_schema_is_refused_where_no_backup_can_be_kept(sftp_host: SftpHost, archives: Archives) -> None:
@@ -249,27 +248,6 @@ def test_php_of_another_account(own_host: SftpHost, archives: Archives) -> None:
     own_host.run("chmod 777 /srv/acme/site")
     with pytest.raises(Refused, match="PHP runs as another account than SFTP"):
         deployed(own_host, archives)
-
-
-@contextmanager
-def readers(host: SftpHost) -> Iterator[list[int]]:
-    """Read the first page without a pause while the block runs, and give every status."""
-    answers: list[int] = []
-    stop = threading.Event()
-
-    def read() -> None:
-        while not stop.is_set():
-            answers.append(host.site.get("/index.php").status)
-
-    threads = [threading.Thread(target=read) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield answers
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def _until_stale(host: SftpHost) -> None:
