@@ -150,25 +150,28 @@ def test_it_is_one_instant_while_the_customer_goes_on(sftp_host: SftpHost) -> No
 
 
 def test_a_table_that_is_made_anew_meanwhile_is_said(sftp_host: SftpHost) -> None:
-    sftp_host.run(f"install -d -o acme {HERE}")
-    sql(
-        sftp_host,
-        "create table many (id int primary key, text varchar(300)) engine=InnoDB;"
-        " insert into many select seq, repeat(md5(seq), 9) from seq_1_to_100000;",
-    )
-    script = (
-        "touch /tmp/go; while [ -e /tmp/go ]; do echo 'create or replace table zz (id int) engine=InnoDB;';"
-        " sleep 0.02; done | mariadb acme"
-    )
-    worker = threading.Thread(target=sftp_host.run, args=(script,))
-    worker.start()
-    until(lambda: "zz" in sql(sftp_host, "show tables;"), "the table is there", 30)
+    """Somebody holds it until the dump, whose snapshot is older, waits for it."""
+    sftp_host.run(f"install -d -o acme {HERE}; mkfifo /tmp/anew")
+    sql(sftp_host, "create table zz (id int) engine=InnoDB;")
+    holder = "{ echo 'lock tables zz write;'; cat /tmp/anew; } | mariadb acme; rm /tmp/anew"
+    holding = threading.Thread(target=sftp_host.run, args=(holder,))
+
+    def make_anew() -> None:
+        try:
+            until(lambda: "metadata lock" in sql(sftp_host, "show full processlist;"), "the dump waits for it", 60)
+        finally:
+            sftp_host.run("echo 'create or replace table zz (id int) engine=InnoDB;' >/tmp/anew")
+
+    making = threading.Thread(target=make_anew)
+    holding.start()
+    until(lambda: "zz\t1" in sql(sftp_host, "show open tables where in_use > 0;"), "it is held", 30)
+    making.start()
     try:
         with way(sftp_host) as here, pytest.raises(HostError, match="a table was made anew while it was read; run"):
             dump(here, WANT, OWNER, io.BytesIO())
     finally:
-        sftp_host.run("rm /tmp/go")
-        worker.join()
+        making.join()
+        holding.join()
     assert left(sftp_host) == ""
 
 
