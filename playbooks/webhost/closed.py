@@ -159,7 +159,7 @@ def _unused(layout: Layout, kept: Sequence[Manifest]) -> Sh:
         return sh("if [ -s {access} ]; then {ends}; fi", access=layout.access, ends=ends)
     idle = [
         sh(
-            "if [ -e {busy} ]; then rest {busy} {why} $patient flock -n {busy} true; patient=5; fi",
+            "if [ -e {busy} ]; then rest {busy} {why} $patient flock -n {busy} true; idle=5; fi",
             busy=layout.busy(one.release),
             why="a request does not end",
         )
@@ -167,7 +167,7 @@ def _unused(layout: Layout, kept: Sequence[Manifest]) -> Sh:
         if one.front == "passenger"
     ]
     why = f"{posixpath.basename(layout.db)} is still open"
-    return lines(*idle, sh("rest {db} {why} $patient unused {db}", db=layout.db, why=why))
+    return lines(sh("idle=$patient"), *idle, sh("rest {db} {why} $idle unused {db}", db=layout.db, why=why))
 
 
 def page_key(layout: Layout) -> str:

@@ -89,6 +89,23 @@ def test_who_only_keeps_the_database_open_is_ended_once_no_request_is_at_work(la
         assert idle.wait() == -signal.SIGTERM
 
 
+def test_a_request_of_any_release_has_as_long_as_one_of_the_first(layout: Layout) -> None:
+    led = replace(MANIFEST, front="passenger")
+    other = replace(led, release=replace(RELEASE, version="1.1"))
+    for one in (led, other):
+        Path(layout.release(one.release.id)).mkdir(parents=True)
+    Path(layout.busy(led.release)).touch()
+    script = closed.ended(layout, [led, other]).text
+    with holding(layout.busy(other.release)) as request, subprocess.Popen(["sh", "-c", script]) as waiting:
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(3.0)
+        assert request.poll() is None
+        assert request.stdin is not None
+        request.stdin.close()
+        assert waiting.wait(30) == 0
+        assert request.wait() == 0
+
+
 def test_a_process_of_another_release_is_seen_while_it_lives(layout: Layout) -> None:
     led = replace(MANIFEST, front="passenger")
     look = ["sh", "-c", closed.outdated(layout, [led]).text]
