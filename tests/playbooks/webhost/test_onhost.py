@@ -221,14 +221,18 @@ def test_a_candidate_does_not_outlive_what_started_it(tmp_path: Path) -> None:
         assert (first + rest).isdigit()
 
 
-def test_a_site_is_asked_on_its_host_whoever_vouches_for_its_certificate(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("body", "answer"), [(None, "404 "), ("password=x", "no answer: SSLCertVerificationError")])
+def test_a_site_is_asked_on_its_host_whoever_vouches_for_its_certificate_but_for_a_form(
+    tmp_path: Path, body: str | None, answer: str
+) -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
         server.socket = self_signed(tmp_path, "crm.acme.example").wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.handle_request, daemon=True).start()
-        ask: dict[str, Any] = {"kind": "http", "method": "GET", "path": "/nowhere", "body": None, "headers": {}}
+        method = "POST" if body else "GET"
+        ask: dict[str, Any] = {"kind": "http", "method": method, "path": "/nowhere", "body": body, "headers": {}}
         url = f"https://localhost:{server.server_port}"
-        spec = {"ask": ask, "expect": "^404 ", "patience": 5, "address": url, "candidate": None}
-        assert json.loads(run("ask", stdin=spec))["held"]
+        spec = {"ask": ask, "expect": "$", "patience": 0, "address": url, "candidate": None}
+        assert json.loads(run("ask", stdin=spec))["answer"].startswith(answer)
 
 
 @pytest.mark.parametrize(
