@@ -7,6 +7,7 @@ from contract.explain import Finding
 from contract.moment import first_instant, zone
 from contract.sections import Sections
 from contract.sla import Credit, CyclePeriod, PerHour, PerPoint, Sla, Tiers
+from contract.target import WebHost
 
 
 def check(sections: Sections) -> Iterator[Finding]:
@@ -26,6 +27,7 @@ def _all(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str |
     elif "sla" not in sections.broken:
         yield (), "add 'sla:' when availability is promised", "no 'sla', so nothing is judged"
     yield from _around(sections)
+    yield from _unproven(sections)
     yield from _plain_http(sections)
     yield from _cycles(sections)
     yield from _dates(sections)
@@ -125,6 +127,18 @@ def _around(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, st
     support = sections.support
     if support is not None and support.complaint is not None and not support.complaint.sends:
         yield ("support", "complaint", "sends"), "nothing is sent back: write [result, plan]", None
+
+
+def _unproven(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str | None]]:
+    target, kept = sections.target, sections.data_protection
+    if not isinstance(target, WebHost) or kept is None or kept.backup is None:
+        return
+    if target.database.kind == "mysql" and target.database.scratch is None:
+        yield (
+            ("data-protection", "backup"),
+            "add 'target.database.scratch', a second database made in the host's panel: a copy needs one of its own",
+            "backups that nobody can prove, since no copy can be brought up from them",
+        )
 
 
 def _cycles(sections: Sections) -> Iterator[tuple[tuple[str | int, ...], str, str | None]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -44,14 +43,12 @@ def open_sftp(wish: Wish, accept: Accept, door: Door | None = None) -> Iterator[
 
 def spot_of(wish: Wish, want: Want, door: Door | None) -> Spot:
     """Return what the contract says of its host; a copy is asked through the customer's site."""
-    from crmhost.order import read_order
     from playbooks.sftponly.ground import Spot
     from playbooks.sftponly.layout import Layout
     from playbooks.sftponly.release import Server
     from playbooks.sftponly.web import Site
 
     order, slots = wish.order, wish.order.slots
-    url = read_order(wish.fleet, order.copied, time.time_ns() // 1000)[0].slots["url"] if order.copied else slots["url"]
     server = Server(
         slots["dbhost"],
         int(slots["dbport"]),
@@ -62,4 +59,4 @@ def spot_of(wish: Wish, want: Want, door: Door | None) -> Spot:
     )
     address, authority = (None, None) if door is None else (door.address, door.authority)
     layout = Layout(order.contract, order.document_root or "", order.copied)
-    return Spot(layout, Site(url, address, authority), server, wish.archives())
+    return Spot(layout, Site(order.site or slots["url"], address, authority), server, wish.archives())

@@ -27,7 +27,7 @@ class Order:
     user, host, port, jump, document_root, front, database, access: of a web host; port 0: as the SSH configuration
     says. docker: the address of a Docker engine. lan: what the contract says of its server, as `crmhost.lan` writes it.
     scratch: the slots of the second database that the host gave, for trials alone. copied: of a copy, the contract that
-    it is a copy of; its slots are those of that second database then.
+    it is a copy of; its slots are those of that second database then. site: of a copy, the URL of the customer's site.
     """
 
     contract: str
@@ -48,6 +48,7 @@ class Order:
     lan: str = ""
     scratch: Mapping[str, str] = field(default_factory=dict)
     copied: str = ""
+    site: str = ""
 
 
 def order_of(contract: Contract, file: str, now: Micros) -> Order:

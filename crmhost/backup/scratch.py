@@ -95,9 +95,8 @@ def copy_of(order: Order, version: str) -> Order:
     name = f"{order.contract}{SUFFIX}"
     host = f"{order.contract}.scratch.invalid"
     slots = {**order.slots, **order.scratch, "host": host, "url": f"http://{host}"}
-    return replace(
-        order, contract=name, version=version, slots=slots, scratch={}, copied=order.contract, lan=_unopened(order.lan)
-    )
+    of, site, lan = order.contract, order.slots["url"], _unopened(order.lan)
+    return replace(order, contract=name, version=version, slots=slots, scratch={}, lan=lan, copied=of, site=site)
 
 
 def check_apart(order: Order, copy: Order) -> None:
