@@ -138,11 +138,12 @@ def _given_up(work: Work, want: Want, crossing: Crossing, failure: CrmhostError,
     try:
         undo(work, replace(want, version=old.version), crossing, means)
     except CrmhostError as second:
+        kept = f"backup {crossing.backup} is kept" if crossing.backup is not None else "the data was not touched"
         return HostError(
             f"the upgrade to {crossing.new.id} failed: {failure.what}\n"
             f"and going back to {old.id} failed: {second.what}",
-            f"The maintenance page is shown; backup {crossing.backup or '(none was needed)'} is kept. Mend the cause,"
-            f" then crmhost rollback {want.contract} goes on going back.",
+            f"The maintenance page is shown; {kept}. Mend the cause, then crmhost rollback {want.contract} goes on"
+            " going back.",
         )
     restored = f"backup {crossing.backup} was put back and " if crossing.backup is not None else ""
     return type(failure)(

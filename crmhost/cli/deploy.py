@@ -109,10 +109,15 @@ def carry_out(name: str, said: Switches, opening: Opening) -> int:
 
             means = target.means(sure(yes=said.yes))
             outcome = deploy.deploy(target.driver, target.want, means, confirm=_confirm(report, yes=said.yes))
-        report.result("outcome", outcome.fields(), _sentence(name, outcome))
+        report.result("outcome", outcome.fields(), sentence(name, outcome))
     finally:
         report.close()
-    return 1 if outcome.did == "declined" else 0
+    return exit_code(outcome)
+
+
+def exit_code(outcome: Outcome) -> int:
+    """Return 0 only where what serves is what the contract asks for. Pure."""
+    return 0 if outcome.did in {"nothing", "deployed"} else 1
 
 
 def _confirm(report: Reporter, *, yes: bool) -> Confirm:
@@ -127,7 +132,8 @@ def _confirm(report: Reporter, *, yes: bool) -> Confirm:
     return ask
 
 
-def _sentence(name: str, outcome: Outcome) -> str:
+def sentence(name: str, outcome: Outcome) -> str:
+    """Return how a deploy ended, for people. Pure."""
     match outcome.did:
         case "nothing":
             asked = outcome.plan.resources if outcome.plan else 0
@@ -135,9 +141,10 @@ def _sentence(name: str, outcome: Outcome) -> str:
         case "declined":
             return f"{name}: nothing was done."
         case "restored":
+            back = f" with backup {outcome.backup}" if outcome.backup is not None else ""
             return (
-                f"{name}: {outcome.release} serves again with backup {outcome.backup}, as was begun before"
-                f" ({outcome.seconds:.1f} s). Deploy again for what the contract asks for."
+                f"{name}: {outcome.release} serves again{back}, as was begun before ({outcome.seconds:.1f} s)."
+                " Deploy again for what the contract asks for."
             )
         case _:
             saved = f"; backup {outcome.backup} was made first" if outcome.backup is not None else ""

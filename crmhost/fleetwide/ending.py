@@ -11,7 +11,7 @@ Did: TypeAlias = Literal[
     "nothing", "changes", "deployed", "restored", "declined", "failed", "stopped", "not begun", "left out"
 ]
 
-HARMLESS: frozenset[Did] = frozenset({"nothing", "changes", "deployed", "restored", "left out"})
+HARMLESS: frozenset[Did] = frozenset({"nothing", "changes", "deployed", "left out"})
 """What lets a command exit with 0, or a plan with 2; everything else makes it 1, or 130 after Ctrl-C."""
 STOPPED = 130
 
@@ -21,7 +21,8 @@ class Ending:
     """How it ended for one contract.
 
     did: `changes` after a plan that found some; `stopped` by Ctrl-C at work; `not begun`: its host was not even asked;
-    `left out`: a glob or --all found it, and it is not to be deployed. changes, digest: of the plan; None without one.
+    `left out`: a glob or --all found it, and it is not to be deployed; `restored`: an upgrade was taken back, as was
+    begun before, so what serves is not what the contract asks for. changes, digest: of the plan; None without one.
     release: what serves now, after a plan what would. what, remedy: the error or the reason. seconds: of the work.
     """
 
@@ -99,7 +100,7 @@ _SAID: Mapping[Did, str] = {
     "nothing": "with nothing to do",
     "changes": "with changes",
     "deployed": "deployed",
-    "restored": "restored",
+    "restored": "went back",
     "declined": "declined",
     "failed": "failed",
     "stopped": "stopped",
@@ -109,18 +110,25 @@ _SAID: Mapping[Did, str] = {
 
 
 def _result(ending: Ending) -> str:
-    return {"nothing": "nothing to do", "failed": "FAILED", "not begun": "NOT BEGUN", "stopped": "STOPPED"}.get(
-        ending.did, ending.did
-    )
+    loud: Mapping[Did, str] = {
+        "nothing": "nothing to do",
+        "restored": "WENT BACK",
+        "failed": "FAILED",
+        "not begun": "NOT BEGUN",
+        "stopped": "STOPPED",
+    }
+    return loud.get(ending.did, ending.did)
 
 
 def _detail(ending: Ending) -> str:
     match ending.did:
         case "changes":
             return f"{ending.changes} for {ending.release}"
-        case "deployed" | "restored":
+        case "deployed":
             saved = f", backup {ending.backup}" if ending.backup else ""
             return f"{ending.release} serves{saved}"
+        case "restored":
+            return f"{ending.release} serves again, as was begun before; deploy again"
         case "nothing":
             return ending.release or ""
         case "failed":

@@ -20,7 +20,8 @@ def endings(*dids: Did) -> tuple[Ending, ...]:
     ("dids", "code"),
     [
         (("nothing", "left out"), 0),
-        (("deployed", "restored", "nothing"), 0),
+        (("deployed", "nothing"), 0),
+        (("deployed", "restored"), 1),
         (("nothing", "changes"), 2),
         (("changes", "failed"), 1),
         (("deployed", "failed"), 1),

@@ -8,6 +8,7 @@ import pytest
 
 from crm.errors import CrmhostError, GateFailed, HostError, Refused
 from crm.plan import Event, Want
+from crmhost.cli.deploy import exit_code, sentence
 from crmhost.deploy import Outcome, deploy, rollback
 from crmhost.sequence import Means
 from tests.support.standin import NEW, OLD, TWO, Backups, Target, wants
@@ -156,7 +157,25 @@ def test_a_deploy_that_meets_an_unfinished_way_back_finishes_that_alone() -> Non
     target.breaks = {}
     outcome = up(target, backups)
     assert (outcome.did, outcome.release) == ("restored", OLD.id)
-    assert up(target, backups).did == "deployed"
+    assert exit_code(outcome) == 1, "what serves is not what the contract asks for"
+    assert sentence("acme", replace(outcome, seconds=2.0)) == (
+        f"acme: {OLD.id} serves again with backup {outcome.backup}, as was begun before (2.0 s)."
+        " Deploy again for what the contract asks for."
+    )
+    again = up(target, backups)
+    assert (again.did, exit_code(again)) == ("deployed", 0)
+
+
+def test_going_back_before_there_is_a_backup_names_none() -> None:
+    target, backups = serving_one(), Backups(breaks={"save": HostError("bucket full")})
+    target.breaks = {"ready 1.0": HostError("PostgreSQL does not answer")}
+    with pytest.raises(HostError, match=r"bucket full\nand going back to smallapp-1\.0-\w+ failed: Postg") as failure:
+        up(target, backups)
+    assert failure.value.remedy.startswith("The maintenance page is shown; the data was not touched. Mend the cause, ")
+    target.breaks = {}
+    outcome = up(target, backups)
+    assert (outcome.did, outcome.backup, exit_code(outcome)) == ("restored", None, 1)
+    assert f"{OLD.id} serves again, as was begun before" in sentence("acme", outcome)
 
 
 def test_a_contract_that_names_the_old_version_again_takes_a_broken_upgrade_back() -> None:
