@@ -76,16 +76,18 @@ def _cross(work: Work, mover: Mover, backups: Backups, want: Want, crossing: Cro
     with means.phase("stage", crossing.new.id, "its artifact"):
         mover.fetch(want)
     mover.mark(crossing)
+    shut = False
     try:
         with means.phase("switch", "maintenance page on"):
             mover.close(want)
+        shut = True
         with means.phase("stage", crossing.new.id):
             mover.halt(want)
         crossing = _secured(work, mover, backups, want, crossing, means)
         run_steps(work, want, means, upgrades=True)
         gate(work, want, crossing.new, means)
     except CrmhostError as failure:
-        raise _given_up(work, want, crossing, failure, means) from failure
+        raise _given_up(work, want, crossing, failure, means, shut=shut) from failure
     return crossing
 
 
@@ -131,8 +133,13 @@ def _serve_and_open(work: Work, mover: Mover, want: Want, release: Release, mean
         mover.open(want)
 
 
-def _given_up(work: Work, want: Want, crossing: Crossing, failure: CrmhostError, means: Means) -> CrmhostError:
-    """Go back to the old release and return the error that says so; or that going back failed as well."""
+def _given_up(
+    work: Work, want: Want, crossing: Crossing, failure: CrmhostError, means: Means, *, shut: bool = False
+) -> CrmhostError:
+    """Go back to the old release and return the error that says so; or that going back failed as well.
+
+    shut: the maintenance page is surely shown.
+    """
     old = crossing.old
     means.note("switch", old.id, "the upgrade failed; going back")
     try:
@@ -142,8 +149,8 @@ def _given_up(work: Work, want: Want, crossing: Crossing, failure: CrmhostError,
         return HostError(
             f"the upgrade to {crossing.new.id} failed: {failure.what}\n"
             f"and going back to {old.id} failed: {second.what}",
-            f"The maintenance page is shown; {kept}. Mend the cause, then crmhost rollback {want.contract} goes on"
-            " going back.",
+            f"The maintenance page {'is' if shut else 'may be'} shown; {kept}. Mend the cause, then"
+            f" crmhost rollback {want.contract} goes on going back.",
         )
     restored = f"backup {crossing.backup} was put back and " if crossing.backup is not None else ""
     return type(failure)(

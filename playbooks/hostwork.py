@@ -287,8 +287,7 @@ class HostWork(ABC, Generic[L, P, S]):
             try:
                 self.session.host.ask(room)
             except HostError as full:
-                remedy = full.remedy or "Make room there, and run the same command again."
-                raise HostError(full.what, remedy) from full
+                raise HostError(full.what, full.remedy or "Make room there, and run the same command again.") from full
         return output.text
 
     def _converge(self, resources: Sequence[Resource]) -> None:
@@ -299,7 +298,7 @@ class HostWork(ABC, Generic[L, P, S]):
     def _run(self, name: str, script: Sh, timeout: float = 600.0) -> None:
         output = self.session.run(name, script, safe=True, timeout=timeout)
         if output.code != 0:
-            raise HostError(f"{name}: exit {output.code}: {safe(output.text.strip())}", "mend it and try again")
+            raise HostError(f"{name}: exit {output.code}: {safe(self._said(output).strip())}", "mend it and try again")
 
     def _tail(self, script: Sh) -> str:
         return safe(self.session.host.ask(script).decode("utf-8", "replace"))

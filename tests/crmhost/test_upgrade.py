@@ -102,6 +102,15 @@ def test_when_going_back_fails_too_both_are_told_and_the_page_stays() -> None:
     assert (target.data, target.served, target.closed, target.remembered) == ("1 rows", OLD.id, False, None)
 
 
+def test_a_page_that_could_not_be_shown_is_not_said_to_be_shown() -> None:
+    target, backups = serving_one(), Backups()
+    target.breaks = {"close": HostError("disk full")}
+    with pytest.raises(HostError) as failure:
+        up(target, backups)
+    assert failure.value.remedy.startswith("The maintenance page may be shown; the data was not touched. ")
+    assert target.served == OLD.id
+
+
 def test_a_public_url_that_says_no_goes_back_when_somebody_is_sure() -> None:
     target, backups = serving_one(), Backups()
     target.breaks = {"public": GateFailed("502")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -175,15 +176,26 @@ def test_a_sudo_that_refuses_in_the_middle(lan: LanHost) -> None:
     converges(customer, "1.1")
 
 
-@pytest.mark.parametrize(("phase", "subject"), [("stage", "file:"), ("steps", "derive")])
-def test_a_disk_that_fills_up_in_the_middle_of_a_release(lan: LanHost, phase: str, subject: str) -> None:
-    base = "/var/lib/crmhost"
-    lan.run(f"mount -t tmpfs -o size=64m,mode=755 tmpfs {base} && mkdir {ARTIFACTS}")
+FILLER = "/var/lib/crmhost/filler"
+
+
+def on_a_small_disk(lan: LanHost) -> LanCustomer:
+    """Return a customer with crmhost's own folder on a disk of 64 MB."""
+    lan.run(f"mount -t tmpfs -o size=64m,mode=755 tmpfs /var/lib/crmhost && mkdir {ARTIFACTS}")
     for version in VERSIONS[1:3]:
         lend(lan, version)
-    customer = deployed(lan)
-    fill = partial(lan.run, f"head -c 64000000 /dev/zero >{base}/filler 2>/dev/null || true")
-    at = At(phase, subject, "begin", fill)
+    return deployed(lan)
+
+
+def filled(lan: LanHost) -> Callable[[], object]:
+    """Return what leaves no room on it."""
+    return partial(lan.run, f"head -c 64000000 /dev/zero >{FILLER} 2>/dev/null || true")
+
+
+@pytest.mark.parametrize(("phase", "subject"), [("stage", "file:"), ("steps", "derive")])
+def test_a_disk_that_fills_up_in_the_middle_of_a_release(lan: LanHost, phase: str, subject: str) -> None:
+    customer = on_a_small_disk(lan)
+    at = At(phase, subject, "begin", filled(lan))
     with pytest.raises(HostError) as full:
         customer.deploy("1.1", progress=at)
     assert at.struck
@@ -191,8 +203,20 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_release(lan: LanHost, phase: st
     assert full.value.what.startswith(f"deploy@{lan.address}: ")
     assert full.value.remedy
     assert customer.get() == "200 ready 1.0, 1 accounts"
-    lan.run(f"rm {base}/filler")
+    lan.run(f"rm {FILLER}")
     converges(customer, "1.1")
+
+
+def test_a_disk_that_is_full_when_the_backup_is_to_be_remembered(lan: LanHost) -> None:
+    customer = on_a_small_disk(lan)
+    at = At("backup", "acme", "begin", filled(lan))
+    with pytest.raises(HostError) as full:
+        customer.deploy("2.0", progress=at)
+    assert at.struck
+    assert full.value.what.count("No space left on device") == 2, "forth, and back"
+    lan.run(f"rm {FILLER}")
+    assert customer.deploy("2.0").did in {"restored", "deployed"}
+    converges(customer, "2.0")
 
 
 def test_two_engineers_at_once(lan: LanHost) -> None:
