@@ -5,15 +5,21 @@ process; `mark`, which tells releases apart; `closed`, a file while whose existe
 only 503 is answered, with `page`; `log`.
 """
 
+import contextlib
+import errno
 import fcntl
 import http
 import importlib
 import json
 import os
 import pathlib
+import signal
+import socket
 import socketserver
+import stat
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.simple_server import WSGIServer, make_server
@@ -131,6 +137,31 @@ def closed(start: Start, page: pathlib.Path) -> Iterable[bytes]:
     return [body]
 
 
+def leave(*_: object) -> None:
+    """End this process once it has answered all that it was given. A signal's handler.
+
+    Its sockets take nothing more: Passenger, which gives the next request as soon as an answer is whole, gives it to
+    another process then. Once nothing waits there, its loader fails to accept, and that is no error.
+    """
+    listening = False
+    for number in [int(one.name) for one in pathlib.Path("/proc/self/fd").iterdir()]:
+        with contextlib.suppress(OSError):  # what listed the folder is closed again
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                with socket.socket(fileno=os.dup(number)) as one:
+                    if one.family == socket.AF_UNIX and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                        one.shutdown(socket.SHUT_RD)
+                        listening = True
+    if not listening:
+        os._exit(0)
+    sys.excepthook = _left
+
+
+def _left(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+    if not (isinstance(error, OSError) and error.errno == errno.EINVAL):
+        sys.__excepthook__(kind, error, trace)
+    os._exit(0)
+
+
 def served() -> Application:
     """Return the application for the host's web server: what it prints as an error goes to the web process's log."""
     fcntl.flock(os.open(HERE / ALIVE, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_SH)  # until this process ends
@@ -139,7 +170,9 @@ def served() -> Application:
     descriptor = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    return guarded(spec)
+    application = guarded(spec)
+    signal.signal(signal.SIGTERM, leave)  # after the import, whatever the application's modules do at that signal
+    return application
 
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.support.until import until
 
 CRM = """\
 import pathlib
@@ -29,6 +32,27 @@ def application(environ, start_response):
     start_response("200 OK", [("X-Scheme", environ["HTTP_X_FORWARDED_PROTO"])])
     return Body()
 """
+
+
+LOADER = """\
+import pathlib, runpy, select, socket
+application = runpy.run_path(str(pathlib.Path("crmhost_wsgi.py").resolve()))["served"]()
+server = socket.socket(socket.AF_UNIX)
+server.bind("asked")
+server.listen()
+print("up", flush=True)
+while True:
+    select.select([server], [], [])
+    client, _ = server.accept()
+    if client.recv(100) == b"ask":  # and nothing where the visitor has gone
+        body = application({"PATH_INFO": "/", "wsgi.url_scheme": "https"}, lambda *_: None)
+        client.sendall(b"begun")
+        client.recv(100)
+        client.sendall(b"".join(body))
+        body.close()
+    client.close()
+"""
+"""What Passenger's loader does, a request at a time, each in two steps."""
 
 
 class Site:
@@ -50,6 +74,8 @@ class Site:
             "mark": "cafe",
             "closed": str(self.closed),
             "page": str(folder / "page.html"),
+            "env": {},
+            "log": str(folder / "web.log"),
         }
         (folder / "crmhost_wsgi.json").write_text(json.dumps(self.spec))
         self.door = _module(folder / "crmhost_wsgi.py")
@@ -123,3 +149,64 @@ def test_what_begins_while_customers_are_out_loads_no_application_until_they_are
     site.closed.touch()
     assert shut(site.ask()) == b"closed for a while"
     assert not site.busy()
+
+
+class Process:
+    """A process that has loaded the application, and is asked as Passenger asks its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+
+    def visitor(self) -> socket.socket:
+        """Return a connection to it, which may have to wait."""
+        visitor = socket.socket(socket.AF_UNIX)
+        visitor.settimeout(30)
+        visitor.connect(f"/proc/{self.process.pid}/cwd/asked")
+        return visitor
+
+
+def asked(visitor: socket.socket, text: str) -> str:
+    """Send a text, and return what is answered."""
+    visitor.sendall(text.encode())
+    return visitor.recv(100).decode()
+
+
+@pytest.fixture
+def process(site: Site) -> Iterator[Process]:
+    """Yield one that nobody has asked anything."""
+    command = [sys.executable, "-c", LOADER]
+    with subprocess.Popen(command, cwd=site.folder, stdout=subprocess.PIPE, text=True) as one:
+        yield Process(one)
+        one.kill()
+
+
+def test_a_process_that_is_asked_to_end_answers_all_that_it_was_given(site: Site, process: Process) -> None:
+    with process.visitor() as first, process.visitor() as second, process.visitor() as third:
+        assert asked(first, "ask") == "begun"
+        process.process.terminate()
+        until(lambda: refused(process), "it takes nothing more", 30)
+        site.closed.touch()
+        assert asked(first, "answer") == "hello"
+        for waiting in (second, third):
+            assert asked(waiting, "ask") == "begun"
+            assert site.busy()
+            assert asked(waiting, "answer") == "closed for a while"
+    assert process.process.wait(30) == 0
+    assert (site.folder / "web.log").read_text() == "", "and it is no error"
+
+
+def refused(process: Process) -> bool:
+    """Tell whether it refuses to be asked, so that Passenger asks another."""
+    try:
+        process.visitor().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_process_that_nobody_asks_anything_ends_at_once(site: Site, process: Process) -> None:
+    process.process.terminate()
+    assert process.process.wait(30) == 0
+    assert (site.folder / "web.log").read_text() == ""
