@@ -15,12 +15,13 @@ from typing import Literal, TypeAlias
 from crm.backup import BackupId, Lost
 from crm.driver import Driver, Mover
 from crm.errors import CrmhostError, LockHeld, Refused, StepUnfinished
-from crm.plan import Crossing, Plan, Release, Want
+from crm.plan import Change, Crossing, Plan, Release, Want
 from crmhost import upgrade
 from crmhost.sequence import Means, locked, run_steps, serve
 
 Confirm: TypeAlias = Callable[[Plan], bool]
 Did: TypeAlias = Literal["nothing", "declined", "deployed", "rolled back", "restored", "destroyed"]
+_OF_ALL = ("firewall:",)  # there is one for all customers of a host
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def deploy(driver: Driver, want: Want, means: Means, *, confirm: Confirm) -> Out
     if not confirm(confirmed):
         return Outcome(want.contract, "declined", confirmed.serving, confirmed, means.clock() - begun)
     with locked(driver, f"deploy {release.id}", means) as work:
-        _check_covered(confirmed, work.plan(want))
+        check_covered(confirmed, work.plan(want))
         if confirmed.upgrade is not None or confirmed.unfinished is not None:
             end = upgrade.carry_out(work, want, confirmed, means)
             did: Did = "deployed" if end.release == release else "restored"
@@ -222,13 +223,15 @@ def _last_backup(mover: Mover, want: Want, owner: Release, means: Means) -> Back
             raise type(failure)(f"no backup could be made first: {failure.what}", remedy) from failure
 
 
-def _check_covered(confirmed: Plan, now: Plan) -> None:
+def check_covered(confirmed: Plan, now: Plan, *, beside: bool = False) -> None:
     """Raise Refused where something would be done that nobody confirmed.
 
     What was done meanwhile need not be done again: customers of one host share folders and artifacts, and whoever is
     deployed first brings them. A change that need not wait for another one any more (`later`) is the same change.
+    beside: other customers of the host may have been deployed meanwhile. How a change is made may follow from that (a
+    database begins from their template, the firewall lets their users in too), and what it changes may not.
     """
-    known, asked = ({replace(change, later=False) for change in plan.changes} for plan in (confirmed, now))
+    known, asked = ({_compared(change, beside=beside) for change in plan.changes} for plan in (confirmed, now))
     if asked <= known and _frame(now) == _frame(confirmed):
         return
     differs = ", ".join(sorted({change.resource for change in asked ^ known})) or "what is to be done with them"
@@ -236,6 +239,13 @@ def _check_covered(confirmed: Plan, now: Plan) -> None:
         f"{now.contract}: the target has changed since the plan was shown ({differs}); nothing was done",
         "look at the new plan and deploy again",
     )
+
+
+def _compared(change: Change, *, beside: bool) -> Change:
+    if not beside:
+        return replace(change, later=False)
+    action = "update" if change.resource.startswith(_OF_ALL) else change.action
+    return replace(change, action=action, why="", diff=(), later=False)
 
 
 def _frame(plan: Plan) -> tuple[object, ...]:

@@ -78,7 +78,8 @@ def _ask_first(whole: _Whole, agreed: Agreed) -> int:
             for job in due:
                 whole.end(replace(whole.endings[job.contract], did=did, what=why), show)
             return whole.told(show)
-        confirmed = {job.contract: whole.endings[job.contract].digest or "" for job in due}
+        plans = (whole.endings[job.contract].plan for job in due)
+        confirmed = {plan.contract: plan for plan in plans if plan is not None}
         whole.jobs, whole.began = due, time.monotonic()
         return _deploy(whole, Deploying(whole.fleet, asked.refresh, agreed.accept, confirmed), show)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from crm.plan import Plan
 
 Did: TypeAlias = Literal[
     "nothing", "changes", "deployed", "restored", "declined", "failed", "stopped", "not begun", "left out"
@@ -23,6 +26,7 @@ class Ending:
     did: `changes` after a plan that found some; `stopped` by Ctrl-C at work; `not begun`: its host was not even asked;
     `left out`: a glob or --all found it, and it is not to be deployed; `restored`: an upgrade was taken back, as was
     begun before, so what serves is not what the contract asks for. changes, digest: of the plan; None without one.
+    plan: what a plan found, for whoever is asked about it.
     release: what serves now, after a plan what would. what, remedy: the error or the reason. seconds: of the work.
     """
 
@@ -35,6 +39,7 @@ class Ending:
     seconds: float = 0.0
     backup: str | None = None
     digest: str | None = None
+    plan: Plan | None = None
 
     @property
     def bad(self) -> bool:
@@ -91,7 +96,8 @@ def complaints(endings: Sequence[Ending]) -> tuple[str, ...]:
     """Return every error in full, each with its contract's name."""
     failed = [ending for ending in endings if ending.did == "failed"]
     return tuple(
-        f"crmhost: {ending.contract}: {ending.what}" + (f"\n{ending.remedy}" if ending.remedy else "")
+        f"crmhost: {ending.contract}: {ending.what.removeprefix(f'{ending.contract}: ')}"
+        + (f"\n{ending.remedy}" if ending.remedy else "")
         for ending in failed
     )
 

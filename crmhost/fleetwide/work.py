@@ -35,21 +35,21 @@ class Planning:
                 plan = deploy.plan(target.driver, target.want)
         tell(plan)
         did: Did = "changes" if plan.changes else "nothing"
-        return Ending(contract, did, plan.release.id, len(plan.changes), digest=plan.digest)
+        return Ending(contract, did, plan.release.id, len(plan.changes), digest=plan.digest, plan=plan)
 
 
 @dataclass(frozen=True)
 class Deploying:
     """Bring a contract's host to what the contract says, without a question.
 
-    accept: trust a host that was never seen. confirmed: the digests of the plans that a person agreed to, by contract;
-    None: to whatever the plan is (`--yes`).
+    accept: trust a host that was never seen. confirmed: the plans that a person agreed to, by contract; None: to
+    whatever the plan is (`--yes`).
     """
 
     fleet: Fleet
     refresh: bool = False
     accept: bool = False
-    confirmed: Mapping[str, str] | None = None
+    confirmed: Mapping[str, Plan] | None = None
 
     def __call__(self, contract: str, tell: Tell) -> Ending:
         """Return how the deploy ended; raises CrmhostError."""
@@ -78,14 +78,23 @@ class Deploying:
         return self.confirmed is None
 
 
-def refusal(plan: Plan, confirmed: Mapping[str, str] | None) -> Refused | None:
-    """Return why a plan is not carried out: it is another than the one that was confirmed. None: it is carried out."""
-    if confirmed is None or confirmed.get(plan.contract) == plan.digest:
+def refusal(plan: Plan, confirmed: Mapping[str, Plan] | None) -> Refused | None:
+    """Return why a plan is not carried out: it does what nobody confirmed. None: it is carried out.
+
+    What is done already, by the deploy of another contract of the same host, was confirmed all the same.
+    """
+    from crmhost.deploy import check_covered
+
+    if confirmed is None:
         return None
-    return Refused(
-        f"{plan.contract}: the target has changed since the plan was shown; nothing was done",
-        f"Look at the new plan: crmhost plan {plan.contract}",
-    )
+    shown = confirmed.get(plan.contract)
+    if shown is None:
+        return Refused(f"{plan.contract}: its plan was not shown", f"Look at it: crmhost plan {plan.contract}")
+    try:
+        check_covered(shown, plan, beside=True)
+    except Refused as refused:
+        return refused
+    return None
 
 
 def _ending(outcome: Outcome) -> Ending:

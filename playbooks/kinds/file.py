@@ -27,7 +27,8 @@ class FileWanted:
     """A file's content and mode. secret: the content holds a secret; it is in no repr either way.
 
     owner, group: whose it is, empty where that does not matter. keep_aside: a folder into which another content that
-    is found there is copied (mode 0600, the newest KEPT) before it is overwritten; empty: it is not kept.
+    is found there is copied (mode 0600, the newest KEPT) before it is overwritten; empty: it is not kept. drawn: until
+    it is deployed, every plan has another content, such as a certificate's, so none says how long it is.
     """
 
     content: bytes = field(repr=False)
@@ -36,6 +37,7 @@ class FileWanted:
     owner: str = ""
     group: str = ""
     keep_aside: str = ""
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an owner that cannot be one; raises ValueError."""
@@ -115,7 +117,8 @@ done""",
             return None if gone else Change(name, "delete", "it is not wanted")
         if there.place.sort == "absent":
             whose = f", of {want.whose}" if want.whose else ""
-            what = f"+ {len(want.content)} bytes, mode {want.mode:04o}{whose}"
+            size = "" if want.drawn else f"{len(want.content)} bytes, "
+            what = f"+ {size}mode {want.mode:04o}{whose}"
             return Change(name, "create", "it is not there", (what,))
         if there.place.sort != "file":
             return Change(name, "replace", there.place.in_the_way)

@@ -26,7 +26,7 @@ def brought(layout: Layout, setup: Setup, salt: str) -> Sequence[Resource]:
         file(layout, salt, sites.key_file(layout), replace(_own(setup.key), secret=True)),
     ]
     if setup.certificate.authority is not None:
-        content = FileWanted(setup.certificate.authority.encode(), 0o644, owner="root", group="root")
+        content = replace(_own(setup.certificate.authority), mode=0o644)
         found.append(file(layout, salt, sites.authority_file(layout), content))
     return found
 
@@ -58,4 +58,4 @@ def _issued(layout: Layout, asked: Acme, salt: str) -> Sequence[Resource]:
 
 
 def _own(text: str) -> FileWanted:
-    return FileWanted(text.encode(), 0o600, owner="root", group="root")
+    return FileWanted(text.encode(), 0o600, owner="root", group="root", drawn=True)

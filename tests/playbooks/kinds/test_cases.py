@@ -52,6 +52,7 @@ def file_wanted(want: Mapping[str, Any]) -> FileWanted:
         want.get("owner", ""),
         want.get("group", ""),
         want.get("keep_aside", ""),
+        want.get("drawn", False),
     )
 
 
