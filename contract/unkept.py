@@ -50,11 +50,17 @@ def check(sections: Sections) -> Iterator[Finding]:
     kind = "" if target is None else target.kind
     for path, reason in _PROMISES:
         keys = path.split(".")
-        kept = kind in _KEPT_ON.get(path, ()) or (path == _BACKUP and target is not None and backed_up(target))
+        kept = kind in _KEPT_ON.get(path, ()) or (path == _BACKUP and _backed_up(sections))
         if not kept and _promised(sections, keys):
             yield Finding(
                 tuple(keys), "keep it by other means", f"a promise that crmhost does not keep yet: {reason}", "warning"
             )
+
+
+def _backed_up(sections: Sections) -> bool:
+    """Tell whether there are backups, or the mistakes of the target must be mended before it can be said."""
+    target = sections.target
+    return "target" in sections.broken if target is None else backed_up(target)
 
 
 def _promised(sections: Sections, keys: list[str]) -> bool:

@@ -47,7 +47,7 @@ def command(name: str | None, as_json: bool, *, install: bool, accept_host_key: 
 
 def _findings(name: str | None, *, accept_host_key: bool) -> list[Finding]:
     if name is None:
-        return [*here.machine(), *here.fleet_of(open_fleet), *here.cloud(open_fleet)]
+        return [*here.machine(open_fleet), *here.fleet_of(open_fleet), *here.cloud(open_fleet)]
     from crmhost.doctor.contract import examine
     from crmhost.target import accept_on_terminal
 

@@ -16,18 +16,35 @@ Open = Callable[[], Fleet]
 """Returns the fleet; raises CrmhostError where there is none."""
 
 
-def machine() -> Iterator[Finding]:
+def machine(open_fleet: Open) -> Iterator[Finding]:
     """Look at Python, the SSH keys and the disk."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("python", version, "" if sys.version_info >= (3, 11) else "crmhost needs Python 3.11 or newer")
+    yield _keys(_named_key(open_fleet))
+    free = shutil.disk_usage(Path.cwd()).free >> 20
+    yield Finding("disk", f"{free} MiB free here", "" if free > 200 else "free some: the monitor's store grows")
+
+
+def _named_key(open_fleet: Open) -> Path | None:
+    """Return the key that the fleet's crmhost.yaml names."""
+    try:
+        fleet = open_fleet()
+        named = fleet.settings.ssh.key
+    except CrmhostError:
+        return None  # said with the fleet
+    return None if named is None else fleet.folder / Path(named).expanduser()
+
+
+def _keys(named: Path | None) -> Finding:
+    if named is not None:
+        there = named.is_file()
+        remedy = "" if there else "bring it there, or name another one in crmhost.yaml (ssh: {key: …})"
+        return Finding("ssh keys", f"{named}, as crmhost.yaml says{'' if there else ': there is no such file'}", remedy)
     agent = os.environ.get("SSH_AUTH_SOCK")
     keys = sorted(path.name for path in (Path.home() / ".ssh").glob("id_*") if path.suffix != ".pub")
     found = ", ".join((["the agent"] if agent else []) + keys)
-    yield Finding(
-        "ssh keys", found or "none", "" if found else "make one: ssh-keygen -t ed25519, or name one in crmhost.yaml"
-    )
-    free = shutil.disk_usage(Path.cwd()).free >> 20
-    yield Finding("disk", f"{free} MiB free here", "" if free > 200 else "free some: the monitor's store grows")
+    remedy = "" if found else "make one: ssh-keygen -t ed25519, or name one in crmhost.yaml (ssh: {key: …})"
+    return Finding("ssh keys", found or "none", remedy)
 
 
 def fleet_of(open_fleet: Open) -> Iterator[Finding]:

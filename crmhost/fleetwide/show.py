@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Literal, Protocol, TextIO
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
+_NAME = 24  # so much of a contract's name is always shown
 _MARKS = {"done": "✓", "failed": "✗", "note": "·"}
 
 
@@ -228,8 +229,10 @@ class LiveTable(Lines):
         rows, hidden = visible(tuple(self.rows.values()), room)
         more = f", {hidden} not shown" if hidden else ""
         drawn = Table(box=None, caption=f"{ended} of {self.jobs} ended{more}", caption_justify="left")
-        for head in ("contract", "host", "doing", "seconds"):
-            drawn.add_column(head, no_wrap=True, overflow="ellipsis", justify="right" if head == "seconds" else "left")
+        names = max((len(row.contract) for row in rows), default=0)
+        for head, least in (("contract", min(names, _NAME)), ("host", 0), ("doing", 0), ("seconds", len("seconds"))):
+            side: Literal["left", "right"] = "right" if head == "seconds" else "left"
+            drawn.add_column(head, no_wrap=True, overflow="ellipsis", justify=side, min_width=least)
         for row in rows:
             took = row.took if row.took is not None else self.clock() - (row.since or self.clock())
             drawn.add_row(Text(row.contract), Text(row.place), Text(row.doing), f"{took:.1f}")

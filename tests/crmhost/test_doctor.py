@@ -36,6 +36,19 @@ def test_without_customers_in_the_cloud_nothing_is_said_of_it(crmhost: Crmhost) 
     assert "docker" not in said.out
 
 
+def test_the_key_that_the_fleet_names_is_the_one_that_counts(crmhost: Crmhost, folder: Path) -> None:
+    assert crmhost("init", "acme", *WEB_HOST).code == 0
+    with (folder / "crmhost.yaml").open("a") as settings:
+        settings.write("ssh: {key: keys/deploy}\n")
+    named = folder / "keys" / "deploy"
+    assert f"{named}, as crmhost.yaml says: there is no such file" in crmhost("doctor").out
+    named.parent.mkdir()
+    named.touch()
+    said = crmhost("doctor").out
+    assert f"{named}, as crmhost.yaml says\n" in said
+    assert "ssh keys: " not in said, "no remedy"
+
+
 @pytest.mark.slow
 def test_what_is_missing_comes_with_its_remedy(crmhost: Crmhost) -> None:
     assert crmhost("init", "acme", *CLOUD).code == 0

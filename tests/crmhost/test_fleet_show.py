@@ -98,6 +98,16 @@ def test_the_table_shows_what_each_does_now_and_reads_nothing_as_markup() -> Non
     assert rows[3] == ["1", "of", "3", "ended"]
 
 
+def test_a_narrow_terminal_leaves_names_and_seconds_whole() -> None:
+    live = LiveTable(at_once=True, stream=io.StringIO(), jobs=1, clock=lambda: 100.0)
+    live.begins(ACME)
+    live.says("acme", Event("stage", "file:" + "x" * 200, "begin"))
+    out = io.StringIO()
+    Console(file=out, width=40).print(live.drawn(20))
+    row = out.getvalue().splitlines()[1].split()
+    assert (row[0], row[-1]) == ("acme", "0.0")
+
+
 def test_a_small_terminal_shows_what_is_at_work_and_what_ended_last() -> None:
     ended = [Row(f"e{number}", "", since=float(number), took=1.0) for number in range(10)]
     busy = [Row(f"b{number}", "", since=1.0) for number in range(3)]
