@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-_NAME = 24  # so much of a contract's name is always shown
+_HOST = 32  # characters of a host's name that are shown
 _MARKS = {"done": "✓", "failed": "✗", "note": "·"}
 
 
@@ -228,11 +228,13 @@ class LiveTable(Lines):
         ended = sum(row.took is not None for row in self.rows.values())
         rows, hidden = visible(tuple(self.rows.values()), room)
         more = f", {hidden} not shown" if hidden else ""
-        drawn = Table(box=None, caption=f"{ended} of {self.jobs} ended{more}", caption_justify="left")
-        names = max((len(row.contract) for row in rows), default=0)
-        for head, least in (("contract", min(names, _NAME)), ("host", 0), ("doing", 0), ("seconds", len("seconds"))):
-            side: Literal["left", "right"] = "right" if head == "seconds" else "left"
-            drawn.add_column(head, no_wrap=True, overflow="ellipsis", justify=side, min_width=least)
+        drawn = Table(
+            "contract", box=None, expand=True, caption=f"{ended} of {self.jobs} ended{more}", caption_justify="left"
+        )
+        drawn.columns[0].no_wrap = True
+        drawn.add_column("host", no_wrap=True, overflow="ellipsis", max_width=_HOST)
+        drawn.add_column("doing", no_wrap=True, overflow="ellipsis", ratio=1)  # it has what the others leave
+        drawn.add_column("seconds", no_wrap=True, justify="right")
         for row in rows:
             took = row.took if row.took is not None else self.clock() - (row.since or self.clock())
             drawn.add_row(Text(row.contract), Text(row.place), Text(row.doing), f"{took:.1f}")
