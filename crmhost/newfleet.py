@@ -24,6 +24,7 @@ _TAIL = """
 # Other keys, and what they are when absent:
 #   ssh: {key: FILE}                    the agent and your own default keys
 #   serve: {listen: 127.0.0.1:9464, vantage: local, grace: 10 min, control: []}
+#   backups: {to: .crmhost/backups}     a folder, or s3://bucket/prefix; not on what they are backups of
 #   billing:
 #     webhook: {url: https://billing.example/crmhost}   contracts say `system: webhook`
 #     file: {path: credits.csv}                         contracts say `system: file`

@@ -26,9 +26,9 @@ def command(name: str | None, as_json: bool, *, install: bool, accept_host_key: 
     """Look at this machine and its fleet; with NAME, at a contract's host before the first deploy.
 
     Without NAME: Python, SSH keys, the age identity, the fleet and Pulumi. With it, on a web host: programs, Python,
-    disk, quotas, memory, clock, ports and cron, in one question; on a Docker host: engine, disk, memory, clock, ports,
-    and Pulumi; on both the URL's name in DNS and what answers there. It changes nothing on the host. Exit code 1 where
-    something is to be mended.
+    disk, quotas, memory, clock, ports and cron, in one question; on a server with sudo: sudo, system, systemd, disk,
+    memory, clock, ports and apt; on a Docker host: engine, disk, memory, clock, ports, and Pulumi; everywhere the URL's
+    name in DNS and what answers there. It changes nothing on the host. Exit code 1 where something is to be mended.
     """
     if install:
         _install()
