@@ -95,14 +95,16 @@ def test_no_backup_is_made_without_the_keys_that_it_needs(tmp_path: Path) -> Non
 def test_a_copy_has_names_of_its_own_and_no_address_that_anybody_resolves() -> None:
     order = Order(contract="acme", file="", recipe="small", version="2.0", kind="cloud", slots={"language": "vi"})
     lan = '{"firewall": {"ssh": ["10.0.0.0/8"], "web": []}, "tls": "own"}'
-    copy = copy_of(replace(order, slots={**order.slots, "host": "crm.acme.example"}, lan=lan), "1.0")
+    url = {"host": "crm.acme.example", "url": "https://crm.acme.example"}
+    copy = copy_of(replace(order, slots={**order.slots, **url}, lan=lan), "1.0")
     assert copy.lan == '{"firewall": null, "opens": false, "tls": "own"}'
     assert (copy.contract, copy.version) == ("acme_try", "1.0")
     assert copy.slots == {"language": "vi", "host": "acme.scratch.invalid", "url": "http://acme.scratch.invalid"}
+    assert copy.site == "https://crm.acme.example"
 
 
 def test_a_copy_has_the_second_database_that_the_host_gave_and_never_the_customers() -> None:
-    own = {"dbhost": "localhost", "dbport": "3306", "dbname": "acme_crm", "dbuser": "acme_crm"}
+    own = {"dbhost": "localhost", "dbport": "3306", "dbname": "acme_crm", "dbuser": "acme_crm", "url": "https://acme"}
     tried = {"dbhost": "db8.web.example", "dbport": "3307", "dbname": "acme_crm", "dbuser": "acme_try"}
     order = Order("acme", "acme.yaml", "small", "2.0", "webhost", own, database="mysql", scratch=tried)
     copy = copy_of(order, "1.0")
