@@ -86,3 +86,61 @@ def test_settings_with_mistakes_are_named_too(crmhost: Crmhost, folder: Path) ->
     said = crmhost("check")
     assert said.code == 1
     assert "did you mean 'fleet'?" in said.err
+
+
+LAN = ("--target", "lan", "--user", "deploy")
+
+
+def test_two_contracts_with_one_site_are_a_mistake_of_both(crmhost: Crmhost, folder: Path) -> None:
+    crmhost("init", "acme", *LAN, "--host", "192.0.2.10", "--url", "https://Beta.lan/")
+    crmhost("init", "beta", *LAN, "--host", "192.0.2.10", "--url", "https://beta.lan/")
+    lines = (folder / "contracts/acme.yaml").read_text().splitlines()
+    line = 1 + next(i for i, one in enumerate(lines) if one.lstrip().startswith("url:"))
+    said = crmhost("check")
+    assert said.code == 1
+    first, second, last = said.out.splitlines()
+    assert first == (
+        f"contracts/acme.yaml:{line}: crm.url: found 'https://beta.lan/', whose site contracts/beta.yaml has too;"
+        " write the URL that this contract's own customers open: a name leads to one CRM"
+    )
+    assert second.startswith(f"contracts/beta.yaml:{line}: crm.url: found 'https://beta.lan/', whose site contracts/a")
+    assert last == "2 contracts: 2 errors, 0 warnings."
+    assert crmhost("check", "contracts/acme.yaml").code == 0, "what was not asked about is not looked at"
+
+
+def test_which_contracts_may_have_one_name(crmhost: Crmhost) -> None:
+    def said(first: tuple[str, ...], second: tuple[str, ...]) -> str:
+        for name, more in (("acme", first), ("beta", second)):
+            made = crmhost("init", name, "--replace", "--user", "deploy", *more)
+            assert made.code == 0, made.err
+        return crmhost("check").out.splitlines()[-1]
+
+    lan = ("--target", "lan", "--host", "192.0.2.10", "--url")
+    web = ("--host", "web1.example", "--listen", "127.0.0.1:8100", "--url")
+    saas = ("--target", "saas", "--recipe", "fxiaoke", "--url")
+    assert said((*lan, "https://crm.lan/"), (*lan, "http://crm.lan/")).startswith("2 contracts: 2 errors"), (
+        "80 leads to 443"
+    )
+    assert said((*lan, "https://crm.lan/"), (*lan, "https://crm.lan:8443/")) == "2 contracts: 0 errors, 0 warnings."
+    assert said((*lan, "https://crm.lan/"), (*web, "https://crm.lan/")).startswith("2 contracts: 2 errors")
+    assert said((*web, "https://web1.example/a/"), (*web, "https://web1.example/b/")).startswith(
+        "2 contracts: 0 errors"
+    )
+    assert said((*web, "https://web1.example/"), (*web, "https://web1.example/")).startswith("2 contracts: 2 errors")
+    elsewhere = ("--target", "lan", "--host", "192.0.2.11", "--url")
+    assert said((*lan, "https://crm.lan/"), (*elsewhere, "https://crm.lan/")) == "2 contracts: 0 errors, 2 warnings."
+    assert said((*saas, "https://crm.lan/"), (*lan, "https://crm.lan/")).startswith("2 contracts: 0 errors")
+
+
+def test_a_url_is_free_once_its_contract_has_moved_or_ended(crmhost: Crmhost, folder: Path) -> None:
+    for name in ("acme", "beta"):
+        crmhost("init", name, *LAN, "--host", "192.0.2.10", "--url", "https://beta.lan/")
+    path = folder / "contracts/acme.yaml"
+    text = path.read_text()
+    path.write_text(f"{text}\namendments: [{{from: 2026-01-02, crm: {{url: 'https://new.lan/'}}}}]\n")
+    assert crmhost("check").out == "2 contracts: 0 errors, 0 warnings.\n"
+    other = folder / "contracts/beta.yaml"
+    other.write_text(other.read_text().replace("https://beta.lan/", "https://new.lan/"))
+    said = crmhost("check").out.splitlines()
+    assert said[0].startswith("contracts/acme.yaml:")
+    assert "amendments[0].crm.url: found 'https://new.lan/', whose site contracts/beta.yaml has too" in said[0]
