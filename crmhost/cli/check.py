@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
-from contract.explain import line_of
+from contract.explain import Finding, line_of
+from contract.parse import Parsed, found_at
 from contract.problem import Problem, path_text, quoted
-from contract.source import read
+from contract.source import Mapping, read
+from crmhost.catalogued import unknown
 from crmhost.cli.options import as_json, examples, open_fleet
-from crmhost.fleet import Fleet, parse_file
+from crmhost.fleet import parse_file
 from crmhost.output import json_line
-from crmhost.samename import REMEDIES, Shared, shared
+from crmhost.samename import REMEDIES, shared
 from crmhost.sequence import micros
 
 
@@ -26,7 +28,7 @@ def command(files: tuple[Path, ...], as_json: bool) -> int:
     Without FILE, all contracts of the fleet, together, and its crmhost.yaml. Exit code 0: no mistake (there may be
     warnings); 1: at least one.
     """
-    problems = _in_each([(path, str(path)) for path in files]) if files else _of_fleet()
+    problems = [_of_file(path, str(path), parse_file(path, str(path))) for path in files] if files else _of_fleet()
     told = [problem for every in problems for problem in every]
     errors = sum(problem.severity == "error" for problem in told)
     warnings = len(told) - errors
@@ -42,8 +44,13 @@ def command(files: tuple[Path, ...], as_json: bool) -> int:
     return 1 if errors else 0
 
 
-def _in_each(files: Sequence[tuple[Path, str]]) -> list[Sequence[Problem]]:
-    return [parse_file(path, shown).problems for path, shown in files]
+def _of_file(path: Path, shown: str, parsed: Parsed, among: Sequence[Finding] = ()) -> Sequence[Problem]:
+    """Return the problems of one file. among: those that it has with others of its fleet."""
+    if parsed.contract is None:
+        return parsed.problems
+    root = read(path.read_bytes(), path.name).root
+    found = (*unknown(parsed.contract), *among)
+    return (*parsed.problems, *(_located(one, root, shown) for one in found if root is not None))
 
 
 def _of_fleet() -> list[Sequence[Problem]]:
@@ -52,17 +59,15 @@ def _of_fleet() -> list[Sequence[Problem]]:
     _ = fleet.settings  # reading them is checking them
     files = {name: fleet.contract_file(name) for name in fleet.names()}
     parsed = {name: parse_file(path, fleet.shown(path)) for name, path in files.items()}
-    between: dict[str, list[Problem]] = {name: [] for name in files}
+    among: dict[str, list[Finding]] = {name: [] for name in files}
     for one in shared([each.contract for each in parsed.values() if each.contract is not None], micros()):
-        between[one.contract].append(_between(one, files[one.contract], fleet))
-    return [(*parsed[name].problems, *between[name]) for name in files]
+        found = f"{quoted(one.url)}, whose site {fleet.shown(fleet.contract_file(one.other))} has too"
+        among[one.contract].append(Finding(one.path, REMEDIES[one.severity], found, one.severity))
+    return [_of_file(path, fleet.shown(path), parsed[name], among[name]) for name, path in files.items()]
 
 
-def _between(one: Shared, path: Path, fleet: Fleet) -> Problem:
-    root = read(path.read_bytes(), path.name).root
-    found = f"{quoted(one.url)}, whose site {fleet.shown(fleet.contract_file(one.other))} has too"
-    line = 1 if root is None else line_of(root, one.path)
-    return Problem(fleet.shown(path), line, path_text(one.path), found, REMEDIES[one.severity], one.severity)
+def _located(one: Finding, root: Mapping, shown: str) -> Problem:
+    return Problem(shown, line_of(root, one.path), path_text(one.path), found_at(one, root), one.remedy, one.severity)
 
 
 def _count(number: int, what: str) -> str:

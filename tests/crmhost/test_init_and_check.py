@@ -144,3 +144,22 @@ def test_a_url_is_free_once_its_contract_has_moved_or_ended(crmhost: Crmhost, fo
     said = crmhost("check").out.splitlines()
     assert said[0].startswith("contracts/acme.yaml:")
     assert "amendments[0].crm.url: found 'https://new.lan/', whose site contracts/beta.yaml has too" in said[0]
+
+
+def test_check_finds_what_the_catalogue_does_not_have(crmhost: Crmhost, folder: Path) -> None:
+    crmhost("init", "acme", "--recipe", "tryton", "--crm-version", "8.0.12", "--host", "web1.example", "--user", "acme")
+    path = folder / "contracts/acme.yaml"
+    text = path.read_text()
+    line = text[: text.index("8.0.12")].count("\n") + 1
+    path.write_text(text.replace("8.0.12", "8.0.13"))
+    said = crmhost("check")
+    known = "write one that is known of Tryton: 7.8.18, 8.0.12"
+    assert said.code == 1
+    assert f"contracts/acme.yaml:{line}: crm.version: found '8.0.13'; {known}\n" in said.out
+    assert crmhost("check", str(path)).out.startswith(f"{path}:{line}: crm.version: found '8.0.13'; {known}\n")
+    path.write_text(text + "amendments: [{from: 2030-01-01, crm: {version: 9.0.0}}]\n")
+    assert "amendments[0].crm.version: found '9.0.0'; write one" in crmhost("check").out
+    path.write_text(text.replace("tryton", "trytom"))
+    assert "crm.recipe: found 'trytom'; did you mean tryton? Known are: " in crmhost("check").out
+    path.write_text(text)
+    assert crmhost("check").code == 0
