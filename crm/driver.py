@@ -151,6 +151,10 @@ class Driver(Protocol):
         """Run a command in the release's environment with the user's terminal streams; returns its exit code."""
         ...
 
+    def made_with(self, want: Want, secrets: frozenset[str]) -> frozenset[str]:
+        """Return which of these secrets, which the fleet lacks, were used to make what is there; changes nothing."""
+        ...
+
     def serving(self) -> str | None:
         """Return the id of the release that serves."""
         ...

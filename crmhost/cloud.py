@@ -76,7 +76,8 @@ def open_cloud(wish: Wish, accept: Accept) -> Iterator[Target]:
     trust(reach_of(fleet, order.docker, wish.key_file, said), fleet.known_hosts, accept)
     reach = reach_of(fleet, order.docker, wish.key_file, said)
     settings = host_settings(said, reach, fleet.folder)
-    want = wish.want(*SECRETS)
+    fresh = wish.fresh()
+    want = wish.want(fresh, *SECRETS)
     pulumi = Pulumi.of(fleet, wish.vault(), said, make_secrets=wish.make_secrets)
     with connect(reach) as engine:
         cloud = Cloud(
@@ -96,6 +97,7 @@ def open_cloud(wish: Wish, accept: Accept) -> Iterator[Target]:
             wish.progress,
             door=lambda: _door(driver, settings),
             backups=lambda: backups_of(wish, want),
+            fresh=fresh if wish.make_secrets else None,
         )
 
 

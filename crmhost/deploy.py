@@ -81,12 +81,15 @@ def plan(driver: Driver, want: Want) -> Plan:
 def deploy(driver: Driver, want: Want, means: Means, *, confirm: Confirm) -> Outcome:
     """Converge the target to what the contract wants, and let the release serve once it has proven itself.
 
-    Raises Refused when the target changed between the confirmation and the lock, GateFailed when the release did not
-    become ready (what served before still serves, or serves again), and what else the driver raises.
+    Raises Refused when the target changed between the confirmation and the lock, or was made with secrets that the
+    fleet lacks; GateFailed when the release did not become ready (what served before still serves, or serves again);
+    and what else the driver raises.
     """
     begun = means.clock()
     with means.phase("plan", want.contract):
         confirmed = plan(driver, want)
+        if means.fresh is not None:
+            means.fresh.check(driver, want)
     release = confirmed.release
     if not confirmed.changes:
         return Outcome(want.contract, "nothing", confirmed.serving, confirmed, means.clock() - begun)
@@ -94,6 +97,8 @@ def deploy(driver: Driver, want: Want, means: Means, *, confirm: Confirm) -> Out
         return Outcome(want.contract, "declined", confirmed.serving, confirmed, means.clock() - begun)
     with locked(driver, f"deploy {release.id}", means) as work:
         check_covered(confirmed, work.plan(want))
+        if means.fresh is not None:
+            means.fresh.store()
         if confirmed.upgrade is not None or confirmed.unfinished is not None:
             end = upgrade.carry_out(work, want, confirmed, means)
             did: Did = "deployed" if end.release == release else "restored"

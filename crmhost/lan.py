@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 from crm.errors import Refused
 from crmhost import lanacme
-from crmhost.lancertificate import AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY, Pair, authority, checked, issue, renewed
+from crmhost.lancertificate import (
+    AUTHORITY,
+    AUTHORITY_KEY,
+    CERTIFICATE,
+    KEY,
+    Pair,
+    authority,
+    checked,
+    issue,
+    renewed,
+)
 from crmhost.target import Accept, Target, Wish, backups_of, who
 
 if TYPE_CHECKING:
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
     from crmhost.bundle.opening import Opened
     from crmhost.door import Door
     from crmhost.fleet import Fleet
+    from crmhost.fresh import Fresh
     from playbooks.lan.driver import LanDriver
     from playbooks.lan.firewall import Asked
     from playbooks.lan.server import Setup
@@ -48,8 +59,9 @@ def open_lan(wish: Wish, accept: Accept, bundle: Opened | None = None) -> Iterat
         from playbooks.lan.driver import LanDriver
         from playbooks.lan.sites import Address
 
-        want = wish.want()
-        setup = setup_of(wish, datetime.fromtimestamp(time.time(), UTC))
+        fresh = wish.fresh()
+        want = wish.want(fresh)
+        setup = setup_of(wish, datetime.fromtimestamp(time.time(), UTC), fresh)
         patience = None if wish.patience is None else Patience(wish.patience)
         host = opening.host()
         if bundle is not None:
@@ -64,6 +76,7 @@ def open_lan(wish: Wish, accept: Accept, bundle: Opened | None = None) -> Iterat
             entrance=lambda: _entrance(driver, Address.of(want.slots["url"]).port, _trusted(setup)),
             backups=lambda: backups_of(wish, want),
             public=lambda asked: driver.ask_site(asked, question(asked)),
+            fresh=fresh if wish.make_secrets else None,
         )
     finally:
         opening.close()
@@ -101,7 +114,7 @@ def _entrance(driver: LanDriver, port: int, authority: str | None) -> Iterator[D
         yield Door(here, authority)
 
 
-def setup_of(wish: Wish, now: datetime) -> Setup:
+def setup_of(wish: Wish, now: datetime, fresh: Fresh) -> Setup:
     """Return what the contract says of its server; its certificate is made, or made anew, where that is due.
 
     A copy that nobody outside the server reaches has no certificate, and asks for no port (`opens`). Raises Refused for
@@ -125,7 +138,7 @@ def setup_of(wish: Wish, now: datetime) -> Setup:
     if raw["tls"] == "own":
         pair = own(wish, address.host, now)
         return Setup(asked, Certificate(pair.certificate), pair.key)
-    made, root = internal(wish, address.host, now)
+    made, root = internal(wish, address.host, now, fresh)
     return Setup(asked, Certificate(made.certificate, root), made.key)
 
 
@@ -143,7 +156,7 @@ def own(wish: Wish, host: str, now: datetime) -> Pair:
     return checked(Pair(found[0], found[1]), host, now, f"{contract}: its certificate")
 
 
-def internal(wish: Wish, host: str, now: datetime) -> tuple[Pair, str]:
+def internal(wish: Wish, host: str, now: datetime, fresh: Fresh) -> tuple[Pair, str]:
     """Return the site's certificate and that of the authority which signed it; both are made where they are missing.
 
     The authority is this customer's alone, and may sign for nothing but the host of the URL: a device that trusts it
@@ -151,18 +164,18 @@ def internal(wish: Wish, host: str, now: datetime) -> tuple[Pair, str]:
     """
     vault, contract = wish.vault(), wish.order.contract
     names = (AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY)
-    kept = {name: vault.get(contract, name) for name in names}
+    before = {name: vault.get(contract, name) for name in names}
+    kept = dict(before)
     root = Pair.of(kept[AUTHORITY], kept[AUTHORITY_KEY])
     if root is None or renewed(root, host, now):
         root, kept[CERTIFICATE] = authority(host, now), None
     site = Pair.of(kept[CERTIFICATE], kept[KEY])
     if site is None or renewed(site, host, now):
         site = issue(root, host, now)
-    if wish.make_secrets:
-        texts = (root.certificate, root.key, site.certificate, site.key)
-        for name, text in zip(names, texts, strict=True):
-            if kept[name] != text:
-                vault.set(contract, name, text)
+    texts = (root.certificate, root.key, site.certificate, site.key)
+    for name, text in zip(names, texts, strict=True):
+        if before[name] != text:
+            fresh.add(name, text, lacking=name in (AUTHORITY, AUTHORITY_KEY) and before[name] is None)
     return site, root.certificate
 
 

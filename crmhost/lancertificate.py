@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from crm.errors import Refused
+from playbooks.lan.sites import AUTHORITY_SECRETS
 
-AUTHORITY, AUTHORITY_KEY = "tls-authority", "tls-authority-key"
+AUTHORITY, AUTHORITY_KEY = AUTHORITY_SECRETS
 CERTIFICATE, KEY = "tls-certificate", "tls-key"
 """The names of a contract's secrets, PEM texts."""
 EARLY = timedelta(days=30)

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from crm.backup import Backups, Lost
 from crm.driver import Driver, Progress, Work
 from crm.errors import GateFailed, Refused
 from crm.plan import Event, Release, Want
+
+if TYPE_CHECKING:
+    from crmhost.fresh import Fresh
 
 Public: TypeAlias = Callable[[Want], None]
 """Asks the customer's URL from here; raises GateFailed when the answer is not the recipe's."""
@@ -34,7 +37,8 @@ class Means:
     """What the sequence uses besides the target.
 
     backups: opens where the contract's backups are kept; None: no change that could lose data is made. clock:
-    seconds, for what took how long; now: microseconds UTC, for what is remembered.
+    seconds, for what took how long; now: microseconds UTC, for what is remembered. fresh: the secrets that a deploy
+    stores before it uses them, where some were made up.
     """
 
     progress: Progress
@@ -43,6 +47,7 @@ class Means:
     sure: Sure = nobody
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], int] = micros
+    fresh: Fresh | None = None
 
     @contextmanager
     def phase(self, phase: str, subject: str, detail: str = "") -> Iterator[None]:

@@ -24,7 +24,8 @@ def open_sftp(wish: Wish, accept: Accept, door: Door | None = None) -> Iterator[
     """
     from playbooks.sftponly.driver import PATIENCE, SftpDriver
 
-    want = with_given(wish)
+    fresh = wish.fresh()
+    want = with_given(wish, fresh)
     spot = spot_of(wish, want, door)
     opening = Opening(wish.fleet, wish.order, wish.access, accept)
     try:
@@ -36,7 +37,8 @@ def open_sftp(wish: Wish, accept: Accept, door: Door | None = None) -> Iterator[
             patience=wish.patience or PATIENCE,
         )
         found = None if door is None else lambda: door
-        yield Target(driver, want, wish.progress, found, backups=lambda: backups_of(wish, want))
+        keep = fresh if wish.make_secrets else None
+        yield Target(driver, want, wish.progress, found, backups=lambda: backups_of(wish, want), fresh=keep)
     finally:
         opening.close()
 

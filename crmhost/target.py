@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from crm.recipe import Recipe
     from crmhost.door import Door
     from crmhost.fleet import Fleet
+    from crmhost.fresh import Fresh
     from crmhost.order import Access
     from crmhost.sequence import Means, Public, Sure
     from crmhost.vault import Vault
@@ -41,7 +42,8 @@ Accept = Callable[[str], bool]
 class Target:
     """A contract's target, connected. door: how its URL is reached from here, where not as everybody reaches it.
 
-    entrance: gives a way to it through this connection, for as long as that is held, where the target has one.
+    entrance: gives a way to it through this connection, for as long as that is held, where the target has one. fresh:
+    what was made up and a deploy stores; None: nothing is stored.
     """
 
     driver: Driver
@@ -51,12 +53,13 @@ class Target:
     entrance: Callable[[], AbstractContextManager[Door]] | None = None
     public: Public | None = None
     backups: Callable[[], Backups] | None = None
+    fresh: Fresh | None = None
 
     def means(self, sure: Sure | None = None) -> Means:
         """Return what the sequence uses besides the target. sure: who is asked; nobody, unless somebody is named."""
         from crmhost.sequence import Means, nobody
 
-        return Means(self.progress, self.public or self._ask_public, self.backups, sure or nobody)
+        return Means(self.progress, self.public or self._ask_public, self.backups, sure or nobody, fresh=self.fresh)
 
     def _ask_public(self, want: Want) -> None:
         from crmhost.door import STREET
@@ -93,16 +96,17 @@ class Wish:
         key = self.access.key_file
         return None if key is None else self.fleet.folder / Path(key).expanduser()
 
-    def want(self, *more: str) -> Want:
+    def fresh(self) -> Fresh:
+        """Return what makes up the secrets that the fleet lacks."""
+        from crmhost.fresh import Fresh
+
+        return Fresh(self.vault(), self.order.contract)
+
+    def want(self, fresh: Fresh, *more: str) -> Want:
         """Return what the target is asked for, with the recipe's secrets and those that the target adds."""
-        from crmhost.vault import generate_password
         from crmhost.want import make_want
 
-        vault, names = self.vault(), (*self.recipe.secrets, *more)
-        if self.make_secrets:
-            secrets = {name: vault.ensure(self.order.contract, name) for name in names}
-        else:
-            secrets = {name: vault.get(self.order.contract, name) or generate_password() for name in names}
+        secrets = {name: fresh.get(name) for name in (*self.recipe.secrets, *more)}
         return make_want(self.order, self.pinned(), secrets)
 
     def pinned(self) -> Recipe:
@@ -138,9 +142,9 @@ def open_target(
 ) -> Iterator[Target]:
     """Give a contract's target, connected, with what the contract wants of it.
 
-    make_secrets: store the secrets that the recipe needs and the fleet lacks; otherwise they are made up for the
-    moment, so that a plan writes nothing. refresh: let Pulumi, too, look at every resource. Raises Refused where the
-    contract's stage or target forbids it.
+    make_secrets: let a deploy store the secrets that the recipe needs and the fleet lacks; otherwise they are made up
+    for the moment, so that a plan writes nothing. refresh: let Pulumi, too, look at every resource. Raises Refused
+    where the contract's stage or target forbids it.
     """
     order, access = read_order(fleet, name, time.time_ns() // 1000)
     begun = None
@@ -192,19 +196,18 @@ def backups_of(wish: Wish, want: Want) -> Backups:
     from crmhost.backup.shelf import open_shelf
     from crmhost.backup.take import require_keys
 
-    if not wish.make_secrets:  # a key that was made up for the moment must not get into a backup
-        require_keys(wish.vault(), want)
+    require_keys(wish.vault(), want)  # a key that was made up for the moment must not get into a backup
     return open_shelf(wish.fleet, wish.order.contract)
 
 
-def with_given(wish: Wish) -> Want:
+def with_given(wish: Wish, fresh: Fresh) -> Want:
     """Return what a web host is asked for, with the password that the host gave for its database; none is made up.
 
     A copy has that of the second database, which belongs to the contract that it is a copy of.
     """
     from crm.recipe import DATABASE_PASSWORD, SCRATCH_PASSWORD
 
-    want, order = wish.want(), wish.order
+    want, order = wish.want(fresh), wish.order
     if order.database == "sqlite":
         return want
     owner, secret, key = order.contract, DATABASE_PASSWORD.name, "target.database"
@@ -233,7 +236,8 @@ def _open_webhost(wish: Wish, accept: Accept) -> Iterator[Target]:
         from playbooks.webhost.driver import WebHostDriver
         from playbooks.webhost.layout import Serves
 
-        want = with_given(wish)
+        fresh = wish.fresh()
+        want = with_given(wish, fresh)
         host = opening.host()
         driver = WebHostDriver(
             host,
@@ -243,7 +247,8 @@ def _open_webhost(wish: Wish, accept: Accept) -> Iterator[Target]:
             who=who(),
             progress=wish.progress,
         )
-        yield Target(driver, want, wish.progress, backups=lambda: backups_of(wish, want))
+        keep = fresh if wish.make_secrets else None
+        yield Target(driver, want, wish.progress, backups=lambda: backups_of(wish, want), fresh=keep)
     finally:
         opening.close()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crm.driver import Status
 from crm.errors import HostError, Refused
+from crm.made import made_with
 from crm.plan import Crossing, Plan, Release, Want
 from crm.recipe import Ask, Exec, Http, PipLock, Recipe
 from infra import crossings, naming, sites, steplog
@@ -63,6 +64,15 @@ class CloudDriver:
         from infra.status import status_of
 
         return status_of(self._cloud, self._recorded(), self.serving(), want)
+
+    def made_with(self, want: Want, secrets: frozenset[str]) -> frozenset[str]:  # noqa: ARG002 -- the stack says it
+        """Return which of these secrets, which the fleet lacks, were used to make what is there; changes nothing."""
+        contract = self._cloud.contract
+        volumes = self._cloud.engine.seen(contract).volumes
+        recorded = self._recorded()
+        before = () if recorded is None or recorded.previous is None else (recorded.previous,)
+        there = (*releases(recorded), *before)
+        return made_with(secrets, (each.secrets for each in there), data=naming.database(contract) in volumes)
 
     def serving(self) -> str | None:
         """Return the id of the release that customers are sent to."""

@@ -83,8 +83,17 @@ def releases(rollout: Rollout | None) -> tuple[Placed, ...]:
 
 
 def same(one: Rollout | None, other: Rollout) -> bool:
-    """Tell whether two rollouts are equal but for the secrets in their files."""
-    return one is not None and encode(one)[0] == encode(other)[0]
+    """Tell whether two rollouts are equal but for the secrets in their files, and what is said of their names."""
+    return one is not None and encode(_unnamed(one))[0] == encode(_unnamed(other))[0]
+
+
+def _unnamed(rollout: Rollout) -> Rollout:
+    before = rollout.previous
+    return replace(
+        rollout,
+        releases=tuple(replace(each, secrets=None) for each in rollout.releases),
+        previous=None if before is None else replace(before, secrets=None),
+    )
 
 
 def plan_of(survey: Survey) -> Plan:

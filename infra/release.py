@@ -76,6 +76,7 @@ def place(want: Want, release: Release, image: str, slot: Slot) -> Placed:
         processes=tuple(_processes(want.recipe, known)),
         health=health(want),
         files=tuple(_files(want, known)),
+        secrets=tuple(sorted(want.secrets)),
     )
 
 

@@ -67,6 +67,7 @@ class Placed:
     of the host's two upstreams the web container is. processes: the first is called `web`. health: the argument
     vector of the containers' health check; it reaches the database. files: below /release; none of a previous release
     that was given a password of the database's which that has no more. rekeyed: how often a secret in them was changed.
+    secrets: the names of those that the contract had then; None: an older crmhost placed it, which did not say.
     """
 
     release: Release
@@ -77,6 +78,7 @@ class Placed:
     health: tuple[str, ...]
     files: tuple[UploadFile, ...]
     rekeyed: int = 0
+    secrets: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         names = [process.name for process in self.processes]
@@ -188,8 +190,8 @@ def _dumps(value: object) -> str:
 
 
 def _plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Leave the contents of files out of the public form."""
-    return {key: value for key, value in pairs if key != "content"}
+    """Leave the contents of files out of the public form, and names that nobody said."""
+    return {key: value for key, value in pairs if key != "content" and (key, value) != ("secrets", None)}
 
 
 def _files(rollout: Rollout) -> Iterator[tuple[str, UploadFile]]:
@@ -234,6 +236,7 @@ def _placed(raw: Mapping[str, Any], key: str, secret: Mapping[str, str]) -> Plac
         health=tuple(raw["health"]),
         files=_uploads(raw["files"], key, secret),
         rekeyed=raw.get("rekeyed", 0),
+        secrets=tuple(raw["secrets"]) if "secrets" in raw else None,
     )
 
 

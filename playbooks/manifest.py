@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -47,7 +47,8 @@ class Manifest:
 
     artifact: its digest; listen: `host:port` of its web process, or the URL at which the host's own web server serves
     it; candidate: the web process as it runs on a spare port. front: what serves it; served: the folder that the host
-    serves as files, absolute, where the front is not a process.
+    serves as files, absolute, where the front is not a process. secrets: the names of those that it was made with;
+    None: an older crmhost made it, which did not say.
     """
 
     release: Release
@@ -58,6 +59,7 @@ class Manifest:
     jobs: tuple[Timed, ...]
     front: Front = "process"
     served: str = ""
+    secrets: tuple[str, ...] | None = None
 
     @property
     def mark(self) -> str:
@@ -93,12 +95,18 @@ def decode(text: str, path: str) -> Manifest:
             jobs=tuple(_timed(job) for job in raw["jobs"]),
             front=_front(raw.get("front", "process")),
             served=str(raw.get("served", "")),
+            secrets=names_of(raw.get("secrets")),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise HostError(
             f"{path} is not a release's manifest ({type(error).__name__}: {error})",
             "run `crmhost deploy` again: it writes the file anew",
         ) from error
+
+
+def names_of(raw: Sequence[object] | None) -> tuple[str, ...] | None:
+    """Return the names that a manifest says, None where it says none."""
+    return None if raw is None else tuple(str(name) for name in raw)
 
 
 def _front(raw: object) -> Front:

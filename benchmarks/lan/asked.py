@@ -30,12 +30,15 @@ def surveyed(company: Company, name: str, host: LanHost, recipe: Recipe) -> Surv
     """Return what a contract wants of a server, and what is there."""
     wish = _wish(company, name, recipe)
     with host.root() as reached:
-        return survey(reached, Layout(name), wish.want(), setup_for(company, name, recipe), secrets.token_hex(16))
+        return survey(
+            reached, Layout(name), wish.want(wish.fresh()), setup_for(company, name, recipe), secrets.token_hex(16)
+        )
 
 
 def setup_for(company: Company, name: str, recipe: Recipe) -> Setup:
     """Return what a contract says of its server, with the certificate that the fleet has for it."""
-    return setup_of(_wish(company, name, recipe), datetime.now(UTC))
+    wish = _wish(company, name, recipe)
+    return setup_of(wish, datetime.now(UTC), wish.fresh())
 
 
 def _wish(company: Company, name: str, recipe: Recipe) -> Wish:

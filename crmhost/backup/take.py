@@ -78,8 +78,8 @@ def require_keys(vault: Vault, want: Want) -> None:
         if vault.get(want.contract, name) is None:
             raise CrmhostError(
                 f"{vault.folder}/{want.contract}: no secret {name!r}, which encrypts what the backup would hold",
-                f"Take it back from the repository of the fleet, or from an earlier backup; deployed here it is made"
-                f" by crmhost deploy {want.contract}.",
+                f"Bring it back: from the fleet's repository, from the fleet that {want.contract} was deployed with, or"
+                " out of an earlier backup (keys/). Only what was never deployed gets a new one.",
             )
 
 

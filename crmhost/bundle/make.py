@@ -88,7 +88,9 @@ def make(wish: Wish, gather: Gather, recipients: Sequence[str], path: Path, phas
         )
     contract = wish.order.contract
     key = signing_key(wish.fleet)
-    want = wish.want()
+    fresh = wish.fresh()
+    want = wish.want(fresh)
+    fresh.store()
     crm = environment(want)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".bundle-", dir=path.parent) as temporary:
@@ -113,7 +115,9 @@ def _write_fleet(wish: Wish, recipients: Sequence[str], folder: Path) -> None:
     """
     from crmhost.lan import setup_of
 
-    setup_of(wish, datetime.now(UTC))  # a certificate that is due is made now, and so is in the bundle
+    fresh = wish.fresh()
+    setup_of(wish, datetime.now(UTC), fresh)  # a certificate that is due is made now, and so is in the bundle
+    fresh.store()
     contract, vault = wish.order.contract, wish.vault()
     kept = Vault(folder / "secrets", tuple(recipients), {})
     stored = {name for owner, name in vault.names() if owner == contract}

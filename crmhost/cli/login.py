@@ -35,7 +35,11 @@ def command(name: str, as_json: bool) -> int:
     contract = fleet.contract(name)
     password = fleet.vault.get(name, "admin-password")
     if password is None:
-        raise CrmhostError(f"{name}: no admin-password is stored, so it was not deployed", f"crmhost deploy {name}")
+        raise CrmhostError(
+            f"{fleet.vault.folder}/{name}: no secret 'admin-password', so nobody knows whom to log in as",
+            f"If {name} was deployed, bring its secrets back from where they were committed, or store the password that"
+            f" the administrator has: crmhost secrets set {name} admin-password. If not: crmhost deploy {name}",
+        )
     with _door(fleet, contract) as door:
         proof = prove(find(contract.crm.recipe), contract.crm.url, ADMIN, password, door=door)
     if as_json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from crm.driver import Progress, Status
 from crm.errors import GateFailed, HostError, Refused
+from crm.made import holds, made_with
 from crm.plan import Crossing, Plan, Release, Want
 from crm.recipe import Ask, Exec, Http, PipLock, Recipe
 from playbooks.asking import read_answer
@@ -23,7 +24,7 @@ from playbooks.lan.facts import Place
 from playbooks.lan.layout import Layout, job
 from playbooks.lan.release import DATABASE
 from playbooks.lan.server import Setup
-from playbooks.lan.sites import Address
+from playbooks.lan.sites import AUTHORITY_SECRETS, Address, authority_file
 from playbooks.lan.survey import look, survey
 from playbooks.manifest import Manifest
 from playbooks.planned import plan_of
@@ -81,6 +82,19 @@ class LanDriver:
         from playbooks.lan.status import status_of
 
         return status_of(self._host, self._layout, want)
+
+    def made_with(self, want: Want, secrets: frozenset[str]) -> frozenset[str]:
+        """Return which of these secrets, which the fleet lacks, were used to make what is there; changes nothing.
+
+        An authority of crmhost's own shows in the file that the server hands out.
+        """
+        seen = survey(self._host, self._layout, want, self._setup, self._salt)
+        believed = frozenset(AUTHORITY_SECRETS) & secrets
+        found = made_with(
+            secrets - believed, (one.manifest.secrets for one in seen.place.kept), data=holds(seen.records)
+        )
+        script = sh("[ ! -s {path} ] || echo there", path=authority_file(self._layout))
+        return found | believed if believed and self._host.ask(script).strip() else found
 
     def serving(self) -> str | None:
         """Return the id of the release that serves."""

@@ -63,7 +63,8 @@ def manifest_of(want: Want, release: Release, artifact: str, known: Mapping[str,
         for one in want.recipe.jobs
     )
     web = next(process for process in processes if process.name == "web")
-    return Manifest(release, artifact, known["listen"], processes, web, jobs)
+    secrets = tuple(sorted(want.secrets))
+    return Manifest(release, artifact, known["listen"], processes, web, jobs, secrets=secrets)
 
 
 def staged(ground: Ground, want: Want, manifest: Manifest, known: Mapping[str, str], lock: PipLock) -> Staged:

@@ -24,6 +24,8 @@ UPLOADS_MB = 200
 """The largest request that is passed on."""
 READ = 120
 """Seconds that the CRM may stay silent."""
+AUTHORITY_SECRETS = ("tls-authority", "tls-authority-key")
+"""The secrets, certificate and key, of an authority that crmhost made for a site."""
 _AWAY = 10
 """Seconds after which somebody comes back whose request met no process, as while it is restarted."""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from crm.driver import Progress, Status
 from crm.errors import HostError, LockHeld, Refused
+from crm.made import holds, made_with
 from crm.plan import Crossing, Event, Plan, Release, Want
 from crm.recipe import Recipe
 from playbooks.host import Host
@@ -122,6 +123,12 @@ class SftpDriver:
         """Return what runs now."""
         with self._asking() as installer:
             return status_of(self._ground, installer, want, self._lease.silence)
+
+    def made_with(self, want: Want, secrets: frozenset[str]) -> frozenset[str]:
+        """Return which of these secrets, which the fleet lacks, were used to make what is there; changes nothing."""
+        with self._asking() as installer:
+            seen = survey(self._ground.files, installer, self._layout, want, self._spot.server)
+        return made_with(secrets, (one.manifest.secrets for one in seen.place.kept), data=holds(seen.records))
 
     def serving(self) -> str | None:
         """Return the id of the release that serves."""

@@ -10,6 +10,7 @@ from crm.errors import HostError, Refused
 from crm.plan import Release, Want
 from crm.recipe import Archive, Database
 from crm.release import artifact_of, configuration, digest
+from playbooks.manifest import names_of
 from playbooks.sftponly.layout import RELEASES, SHUT
 
 DATABASE: Database = "mysql"
@@ -35,13 +36,17 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A release as the host keeps it. tree: the digest of its list of files; web_root: the folder that is served."""
+    """A release as the host keeps it. tree: the digest of its list of files; web_root: the folder that is served.
+
+    secrets: as in `playbooks.manifest.Manifest`.
+    """
 
     release: Release
     artifact: str
     tree: str
     web_root: str
     kept: Mapping[str, str]
+    secrets: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,7 @@ def decode(text: bytes, path: str) -> Manifest:
             tree=str(raw["tree"]),
             web_root=str(raw["web_root"]),
             kept={str(path): str(folder) for path, folder in raw["kept"].items()},
+            secrets=names_of(raw.get("secrets")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HostError(f"{path} is not a release's manifest ({type(error).__name__}: {error})", "") from error

@@ -81,7 +81,8 @@ class Stager:
         for one, _ in seen.wrong:
             self.put(folder, one)
         recipe = seen.want.recipe
-        manifest = Manifest(seen.release, seen.artifact, tree, recipe.web_root, dict(recipe.kept))
+        secrets = tuple(sorted(seen.want.secrets))
+        manifest = Manifest(seen.release, seen.artifact, tree, recipe.web_root, dict(recipe.kept), secrets)
         found = seen.place.find(seen.release.id)
         if found is None or found.manifest != manifest:
             self.files.write(f"{release}/release.json", encode(manifest))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from crm.driver import Progress, Status
 from crm.errors import HostError, Refused
+from crm.made import holds, made_with
 from crm.plan import Crossing, Plan, Release, Want
 from crm.recipe import Exec, Recipe
 from crm.slots import Filled
@@ -78,6 +79,11 @@ class WebHostDriver:
         from playbooks.webhost.status import status_of
 
         return status_of(self._host, self._layout, want)
+
+    def made_with(self, want: Want, secrets: frozenset[str]) -> frozenset[str]:
+        """Return which of these secrets, which the fleet lacks, were used to make what is there; changes nothing."""
+        seen = survey(self._host, self._layout, want, self._document_root, self._salt)
+        return made_with(secrets, (one.manifest.secrets for one in seen.place.kept), data=holds(seen.records))
 
     def serving(self) -> str | None:
         """Return the id of the release that serves."""

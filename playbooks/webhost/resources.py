@@ -35,7 +35,8 @@ def manifest_of(layout: Layout, want: Want, release: Release, artifact: str, kno
     )
     trial = front.candidate(layout, want, known)
     jobs = tuple(Timed(job.name, fill_exec(job.run, known, f"job {job.name}"), job.every) for job in want.recipe.jobs)
-    return Manifest(release, artifact, known["listen"], processes, trial, jobs, layout.front, layout.served)
+    served, secrets = layout.served, tuple(sorted(want.secrets))
+    return Manifest(release, artifact, known["listen"], processes, trial, jobs, layout.front, served, secrets)
 
 
 def staged(

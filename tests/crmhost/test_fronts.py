@@ -11,6 +11,7 @@ import pytest
 from contract.model import Contract
 from crm.errors import Refused
 from crm.plan import Want
+from crmhost.fresh import Fresh
 from crmhost.target import Wish, with_given
 from crmhost.vault import Vault, make_identity
 from crmhost.want import early_order
@@ -62,20 +63,21 @@ def test_a_process_without_an_address_is_refused() -> None:
 def test_the_password_of_the_hosts_database_is_never_made_up(tmp_path: Path) -> None:
     key = tmp_path / "age.key"
     vault = Vault(tmp_path / "secrets", (make_identity(key),), {"CRMHOST_AGE_KEY_FILE": str(key)})
+    fresh = Fresh(vault, "acme")
     order = SimpleNamespace(database="mysql", contract="acme", copied="", file="contracts/acme.yaml")
     wanted = Want("acme", cast("Any", None), "1.0", {}, {"admin-password": "made up"})
-    wish = cast("Wish", SimpleNamespace(order=order, vault=lambda: vault, want=lambda: wanted))
+    wish = cast("Wish", SimpleNamespace(order=order, vault=lambda: vault, want=lambda _: wanted))
     with pytest.raises(Refused, match="lacks the password that the host gave") as failure:
-        with_given(wish)
+        with_given(wish, fresh)
     assert failure.value.remedy == "Store it: crmhost secrets set acme database-password"
     assert vault.get("acme", "database-password") is None
     vault.set("acme", "database-password", "given")
-    assert with_given(wish).secrets == {"admin-password": "made up", "database-password": "given"}
+    assert with_given(wish, fresh).secrets == {"admin-password": "made up", "database-password": "given"}
 
     copy = SimpleNamespace(database="mysql", contract="acme_try", copied="acme", file="contracts/acme.yaml")
-    wish = cast("Wish", SimpleNamespace(order=copy, vault=lambda: vault, want=lambda: wanted))
+    wish = cast("Wish", SimpleNamespace(order=copy, vault=lambda: vault, want=lambda _: wanted))
     with pytest.raises(Refused, match=r"target\.database\.scratch: the fleet lacks the password") as failure:
-        with_given(wish)
+        with_given(wish, fresh)
     assert failure.value.remedy == "Store it: crmhost secrets set acme scratch-database-password"
     vault.set("acme", "scratch-database-password", "of the second")
-    assert with_given(wish).secrets["database-password"] == "of the second"
+    assert with_given(wish, fresh).secrets["database-password"] == "of the second"

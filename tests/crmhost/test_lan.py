@@ -17,7 +17,8 @@ from crm.catalogue import find
 from crm.errors import CrmhostError, Refused
 from crmhost.backup.scratch import copy_of
 from crmhost.fleet import Fleet
-from crmhost.lan import door_of, setup_of
+from crmhost.lan import door_of
+from crmhost.lan import setup_of as made_up
 from crmhost.lancertificate import AUTHORITY, AUTHORITY_KEY, CERTIFICATE, KEY, authority, issue
 from crmhost.order import read_order
 from crmhost.target import Wish
@@ -49,6 +50,15 @@ def wish(fleet: Fleet, edits: Mapping[str, str] | None = None, *, make: bool = T
         path.write_text(text.replace(old, new))
     order, access = read_order(fleet, "acme", instant("2026-06-01T00:00:00Z"))
     return Wish(fleet, order, access, find("creme"), lambda _: None, make, False)
+
+
+def setup_of(asked: Wish, now: datetime) -> Setup:
+    """Return what the contract says of its server, as a deploy has it that goes on to store what it made."""
+    fresh = asked.fresh()
+    setup = made_up(asked, now, fresh)
+    if asked.make_secrets:
+        fresh.store()
+    return setup
 
 
 def test_a_plan_makes_a_certificate_for_the_moment_and_stores_nothing(fleet: Fleet) -> None:

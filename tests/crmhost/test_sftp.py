@@ -95,6 +95,7 @@ def test_a_contract_over_sftp(host: SftpHost, tmp_path: Path) -> None:
         assert any("read 12 bytes" in line for line in target.driver.logs("steps", 100))
     with open_sftp(wish, lambda _: False, host.door) as target:
         assert target.driver.plan(target.want).changes == (), "the host's key was pinned"
+    _nothing_is_made_up(host, wish)
     assert prove(RECIPE, f"https://{NAME}", "admin", admin, door=host.door).holds
     _proven(host, wish)
     assert prove(RECIPE, f"https://{NAME}", "admin", admin, door=host.door).holds
@@ -102,6 +103,17 @@ def test_a_contract_over_sftp(host: SftpHost, tmp_path: Path) -> None:
         gone = deploy.destroy(target.driver, target.want, deploy.Destroy(), target.means())
         assert target.backups is not None
         assert target.backups().list()[0].id == gone.backup
+
+
+def _nothing_is_made_up(host: SftpHost, wish: Wish) -> None:
+    """Deploy without a secret that the release was made with, as a clone does in which it was not committed."""
+    stored = wish.vault().folder / "acme" / "admin-password.age"
+    kept = stored.read_bytes()
+    stored.unlink()
+    with open_sftp(wish, lambda _: False, host.door) as target, pytest.raises(Refused, match="lacks: admin-password;"):
+        deploy.deploy(target.driver, target.want, target.means(), confirm=lambda _: True)
+    assert not stored.exists()
+    stored.write_bytes(kept)
 
 
 def _proven(host: SftpHost, wish: Wish) -> None:
@@ -132,14 +144,14 @@ def test_a_copy_is_asked_through_the_customers_site(tmp_path: Path) -> None:
     ):
         pass
     wish.vault().set("acme", "scratch-database-password", "of the trial")
-    spot = spot_of(copied, with_given(copied), None)
+    spot = spot_of(copied, with_given(copied, copied.fresh()), None)
     assert (spot.layout, spot.layout.customer) == (
         Layout("acme_try", "/site/public", "acme"),
         Layout("acme", "/site/public"),
     )
     assert spot.site.url == f"https://{NAME}"
     assert spot.server == Server("localhost", 3306, TRIAL.name, TRIAL.user, "of the trial", trial="acme_try")
-    assert spot_of(wish, with_given(wish), None).server.trial == ""
+    assert spot_of(wish, with_given(wish, wish.fresh()), None).server.trial == ""
 
 
 def test_what_is_refused_before_anything_is_connected(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from crm.errors import Refused
 from infra import naming
 from infra.engine.connect import Reach, connect
 from infra.engine.engine import Engine
@@ -66,6 +67,20 @@ def test_a_changed_secret_is_planned_without_a_word_of_it_and_brought(acme: Cust
     assert not acme.plan("1.0", refresh=True).changes
     assert knows(docker, web(acme), "secret-key") == "a key of another kind"
     assert acme.get("/ready").startswith("200 ready 1.0")
+
+
+def test_one_that_the_fleet_has_lost_is_not_made_up(acme: Customer) -> None:
+    vault = acme.company.fleet.vault
+    stored = vault.folder / "rekeyed" / "secret-key.age"
+    kept = stored.read_bytes()
+    stored.unlink()
+    with pytest.raises(Refused, match="made with secrets that this fleet lacks: secret-key; nothing was done"):
+        acme.deploy("1.0")
+    assert not stored.exists()
+    stored.write_bytes(kept)
+    with acme.target("1.0") as target:
+        lacking = frozenset({"secret-key", "database-password", "of-a-newer-recipe"})
+        assert target.driver.made_with(target.want, lacking) == {"secret-key", "database-password"}
 
 
 def test_the_database_gets_its_new_password_and_the_release_knows_it(acme: Customer, docker: Engine) -> None:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from crm.backup import Contents, Dump, Load, Snapshot, Why, backup_id
 from crm.driver import Mover, Status, Work
 from crm.errors import CrmhostError
+from crm.made import made_with
 from crm.plan import Change, Crossing, Event, Plan, Release, Upgrade, Want
 from crm.recipe import Recipe, Step
 from tests.support.wants import small_want
@@ -63,7 +64,7 @@ class Backups:
 class Target:
     """`breaks` names the call that fails; `calls` what was called; `shared` what is to be done besides the switch.
 
-    data: schema and rows, as a customer wrote them.
+    data: schema and rows, as a customer wrote them. made: the secrets that its releases say they were made with.
     """
 
     kept: list[Release] = field(default_factory=list)
@@ -80,6 +81,7 @@ class Target:
     closed: bool = False
     remembered: Crossing | None = None
     shared: tuple[Change, ...] = ()
+    made: frozenset[str] | None = None
 
     def did(self, name: str) -> None:
         self.calls.append(name)
@@ -197,6 +199,11 @@ class Target:
         data, done = json.load(source)
         self.data, self.done = data, set(done)
         return Contents({"public.note": 1}, 0, 0)
+
+    def made_with(self, _want: Want, secrets: frozenset[str]) -> frozenset[str]:
+        self.did("made with")
+        said = None if self.made is None else tuple(self.made)
+        return made_with(secrets, [said for _ in self.kept], data=False)
 
     def serving(self) -> str | None:
         return self.served

@@ -33,6 +33,8 @@ def test_a_contract_is_deployed_used_and_mended(lan: LanHost) -> None:
     before = acme.plan()
     assert before.serving is None
     assert "step:schema" in resources(acme)
+    with acme.driver() as driver:
+        assert driver.made_with(acme.want(), frozenset({"secret-key", "tls-authority"})) == frozenset()
     assert acme.deploy().did == "deployed"
     assert acme.get() == "200 ready 1.0, 1 accounts"
     assert acme.log_in("root", "root") is None
@@ -45,6 +47,8 @@ def test_a_contract_is_deployed_used_and_mended(lan: LanHost) -> None:
     until(lambda: acme.ask("select count(*) from beat where source = 'worker'") != "0", "the worker is at work")
 
     with acme.driver() as driver:
+        lacking = frozenset({"secret-key", "of-a-newer-recipe", "tls-authority"})
+        assert driver.made_with(acme.want(), lacking) == {"secret-key", "tls-authority"}
         status = driver.status(acme.want())
         assert (status.serving, status.users, status.holder) == (before.release.id, 1, None)
         assert [(name, state) for name, state, _ in status.processes] == [

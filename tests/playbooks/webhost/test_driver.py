@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -60,6 +61,23 @@ def test_a_first_deploy_serves_and_the_plan_after_it_is_empty(customer: Customer
         with pytest.raises(Refused, match="no process 'database'"):
             list(driver.logs("database", 5))
     assert customer.notes() == ["hello"]
+
+
+def test_the_host_says_which_secrets_its_releases_were_made_with(customer: Customer) -> None:
+    asked = frozenset({"secret-key", "of-a-newer-recipe"})
+    with customer.driver() as driver:
+        assert driver.made_with(customer.want(), asked) == frozenset()
+        customer.deploy()
+        assert driver.made_with(customer.want(), asked) == {"secret-key"}
+        manifest = customer.release / "release.json"
+        said = json.loads(manifest.read_text())
+        del said["secrets"]
+        manifest.write_text(json.dumps(said))
+        assert driver.made_with(customer.want(), asked) == asked, "an older crmhost did not say"
+        customer.destroy(keep_data=True)
+        assert driver.made_with(customer.want(), asked) == asked, "its data is there"
+        customer.destroy()
+        assert driver.made_with(customer.want(), asked) == frozenset()
 
 
 def test_what_is_private_on_the_host_is_private_to_the_account(customer: Customer) -> None:
