@@ -197,6 +197,11 @@ def choose(releases: Sequence[Release], serving: str | None, to: str | None, con
     if same or named:
         return (same or named)[0]
     kept = ", ".join(release.id for release in others) or "no other release"
+    if to is not None:
+        raise Refused(
+            f"{contract}: no release {to} is kept there; besides what serves the host keeps {kept}",
+            f"Name one of these, or leave --to out: crmhost status {contract} lists them" if others else "",
+        )
     raise Refused(f"{contract}: there is no release to go back to; the host keeps {kept}", "")
 
 
