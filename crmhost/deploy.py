@@ -139,13 +139,17 @@ def rollback(driver: Driver, want: Want, to: str | None, means: Means) -> Outcom
 
 
 def destroy(driver: Driver, want: Want, what: Destroy, means: Means) -> Outcome:
-    """Remove everything of the contract from its target, but for the data where it is to be kept; may run twice."""
+    """Remove everything of the contract from its target, but for the data where it is to be kept; may run twice.
+
+    Raises Refused where a backup is to be made while an upgrade is under way.
+    """
     begun = means.clock()
     saved = None
     with locked(driver, "destroy", means) as work:
         mover = work.mover() if what.backup else None
         owner = mover.owner() if mover is not None else None
         if mover is not None and owner is not None:
+            _refuse_torn(driver.crossing(), want.contract)
             saved = _last_backup(mover, want, owner, means)
         if what.backup and mover is None and not what.keep_data and driver.releases():
             raise Refused(
@@ -217,6 +221,23 @@ def _across(last: Crossing | None, now: Release, to: Release, want: Want, means:
             f"crmhost backup {want.contract} list shows what can be restored; nothing was done",
         )
     return Crossing(to, now, found.taken, "done", found.id)
+
+
+def _refuse_torn(found: Crossing | None, contract: str) -> None:
+    """Raise Refused where a last backup would hold data that is neither the old release's nor the new one's."""
+    if found is None or not found.under_way:
+        return
+    what = (
+        f"an upgrade from {found.old.id} to {found.new.id} is under way"
+        if found.old != found.new
+        else f"going back to {found.old.id} is under way"
+    )
+    whole = f" Backup {found.backup}, made before it, is whole and stays." if found.backup is not None else ""
+    raise Refused(
+        f"{contract}: {what}, so a backup of what is there would fit no release; nothing was removed",
+        f"Finish it first (crmhost deploy {contract}) or take it back (crmhost rollback {contract}).{whole} Without a"
+        f" backup of what is there now: crmhost destroy {contract} --no-backup, with --lose-data or --keep-data",
+    )
 
 
 def _last_backup(mover: Mover, want: Want, owner: Release, means: Means) -> BackupId:

@@ -8,7 +8,7 @@ import pytest
 
 from crm.backup import Lost
 from crm.errors import CrmhostError, GateFailed, HostError, Refused
-from crm.plan import Change, Event, Release, Want
+from crm.plan import Change, Crossing, CrossingPhase, Event, Release, Want
 from crmhost.deploy import Destroy, Outcome, choose, deploy, destroy, plan, rollback
 from crmhost.sequence import Means
 from tests.support.standin import NEW, OLD, TWO, WANT, Backups, Target
@@ -181,6 +181,27 @@ def test_nothing_is_destroyed_where_no_backup_could_be_kept() -> None:
     with pytest.raises(Refused, match="nowhere to keep a backup"):
         destroy(target, WANT, Destroy(), means(target))
     assert "destroy False" not in target.calls
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("phase", ["begun", "saved", "open", "restoring"])
+def test_nothing_is_destroyed_in_the_middle_of_an_upgrade(phase: CrossingPhase, keep: bool) -> None:
+    target, backups = Target([OLD], OLD.id, running=OLD), Backups()
+    target.remembered = Crossing(OLD, TWO, 5, phase, "acme-1")
+    with pytest.raises(
+        Refused, match=rf"an upgrade from {OLD.id} to {TWO.id} is under way, .*nothing was rem"
+    ) as error:
+        destroy(target, WANT, Destroy(keep_data=keep), means(target, backups=backups))
+    assert "crmhost deploy acme) or take it back (crmhost rollback acme). Backup acme-1, made" in error.value.remedy
+    assert "destroy acme --no-backup, with --lose-data or --keep-data" in error.value.remedy
+    assert target.calls == ["lock", "record failed", "unlock"]
+    assert destroy(target, WANT, Destroy(keep_data=keep, backup=False), means(target)).did == "destroyed"
+
+
+def test_a_restore_that_was_cut_off_is_named_as_such() -> None:
+    target = Target([OLD], OLD.id, remembered=Crossing(OLD, OLD, 5, "restoring", "acme-1"))
+    with pytest.raises(Refused, match=f"going back to {OLD.id} is under way"):
+        destroy(target, WANT, Destroy(), means(target, backups=Backups()))
 
 
 def test_what_is_not_there_is_destroyed_without_a_backup() -> None:
