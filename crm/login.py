@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from typing import Literal, TypeAlias
 
 from crm.errors import HostError
+from crm.maintenance import shown
 from crm.recipe import Json, Login, Secret, Slotted, Text
 
 Outcome: TypeAlias = Literal["accepted", "refused", "unclear"]
@@ -63,6 +64,16 @@ def fill(login: Login, page_url: str, page: str, name: str, password: str) -> Su
         f"{page_url}: found no form with the fields {', '.join(sorted(login.form))}",
         "Open the page in a browser: is it the CRM's login page, and not that of something before it?",
     )
+
+
+def check_open(url: str, status: int, body: str) -> None:
+    """Raise HostError where an answer is the maintenance page: nobody can log in meanwhile."""
+    if shown(status, body):
+        raise HostError(
+            f"{url}: shows the maintenance page (503), so nobody can log in now",
+            "Is somebody at work there? crmhost status. An upgrade or a restore that was cut off: crmhost deploy goes"
+            " on with it, and crmhost rollback takes it back.",
+        )
 
 
 def call(login: Login, url: str, name: str, password: str) -> Submission | None:

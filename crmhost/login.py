@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 
 from crm.errors import HostError
-from crm.login import Outcome, Proof, call, fill, judge
+from crm.login import Outcome, Proof, call, check_open, fill, judge
 from crm.recipe import Login, Recipe
 from crmhost.door import STREET, Door
 
@@ -21,7 +21,7 @@ def prove(recipe: Recipe, url: str, name: str, password: str, *, timeout: float 
     """Log in as the administrator, then try each default account, every one with a browser's empty cookie jar.
 
     `url` is the customer's, http or https; `timeout` is in seconds for each request. Raises HostError when the site
-    does not answer or shows no login form.
+    does not answer, or shows the maintenance page or no login form.
     """
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise HostError(f"{url}: found no http or https URL", "Write crm.url as https://crm.example.com/")
@@ -38,12 +38,14 @@ def _attempt(login: Login, page: str, account: tuple[str, str], timeout: float, 
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar), *door.handlers())
     send = call(login, page, *account)
     if send is None:
-        page, _, body = _open(browser, urllib.request.Request(page), timeout)  # noqa: S310 - prove() checked the scheme
+        page, status, body = _open(browser, urllib.request.Request(page), timeout)  # noqa: S310 - prove() checked the scheme
+        check_open(page, status, body)
         send = fill(login, page, body, *account)
     # Some CRMs take a login form only from their own page, and tell it by the Referer.
     head = {"Referer": page, "Content-Type": send.kind}
     request = urllib.request.Request(send.url, send.body, head)  # noqa: S310 - the origin of the page
     _, status, body = _open(browser, request, timeout)
+    check_open(send.url, status, body)
     return judge(login, f"{status} {body}")
 
 

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from crm.errors import HostError
-from crm.login import Proof, Submission, call, fill, judge
+from crm.login import Proof, Submission, call, check_open, fill, judge
+from crm.maintenance import page
 from crm.recipe import Login, Secret, Slotted
 from crmhost.login import prove
 from crmhost.sandbox.ports import free_port
 from tests.crm.conftest import SECRETS, HandMade, MakeByHand
+from tests.support.listeners import Exchange, Listener
 from tests.support.smallapp.recipe import RECIPE
 
 LOGIN = Login(
@@ -132,6 +134,24 @@ def test_a_default_account_that_is_still_there_is_found(
     proof = prove(RECIPE, made.slots["url"], "anna", SECRETS["admin-password"])
     assert proof == Proof("refused", {"root": "accepted"})
     assert not proof.holds
+
+
+def test_the_maintenance_page_is_named_whatever_the_way_made_of_its_lines() -> None:
+    def answer(exchange: Exchange) -> None:
+        text = page() if exchange.path == "/in" else page().replace("\n", "")
+        exchange.answer(503, text.encode(), Retry_After="120")
+
+    with Listener(answer) as site:
+        for path in ("/in", "/elsewhere"):
+            closed = replace(RECIPE, login=replace(LOGIN, path=path))
+            with pytest.raises(HostError, match=rf"{path}: shows the maintenance page \(503\)") as failure:
+                prove(closed, site.url(""), "anna", "x")
+            assert "crmhost rollback takes it back" in failure.value.remedy
+
+
+def test_another_503_is_not_taken_for_the_maintenance_page() -> None:
+    check_open("https://crm.example/in", 503, "too many connections")
+    check_open("https://crm.example/in", 200, page())
 
 
 @pytest.mark.slow
