@@ -23,14 +23,15 @@ from playbooks.shell import sh
 
 def status_of(host: Host, layout: Layout, want: Want) -> Status:
     """Ask the server what serves, which processes are up, how many people may log in, and who is at work there."""
-    place, _ = look(host, layout)
+    place, memory = look(host, layout)
     kept = place.find(place.serving)
+    page = (("maintenance", "up", "customers see it"),) if memory.closed else ()
     processes = () if kept is None else _processes(host, layout, kept.manifest)
     return Status(
         contract=layout.contract,
         serving=place.serving,
         releases=tuple(one.id for one in place.kept),
-        processes=processes,
+        processes=(*page, *processes),
         users=None if kept is None else _users(host, layout, want, kept.manifest, place),
         holder=held_by(host, layout.engine),
     )

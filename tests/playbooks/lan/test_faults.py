@@ -129,7 +129,11 @@ def test_a_network_that_goes_while_the_schema_changes(lan: LanHost) -> None:
         assert "crmhost rollback acme" in lost.value.remedy
         assert took < SILENCE + 3 * SLACK
         assert customer.get().startswith("503 ")
+    with customer.driver() as driver:
+        assert ("maintenance", "up", "customers see it") in driver.status(customer.want()).processes
     converges(customer, "2.0")
+    with customer.driver() as driver:
+        assert "maintenance" not in {name for name, _, _ in driver.status(customer.want("2.0")).processes}
 
 
 def test_a_network_that_goes_at_the_switch(lan: LanHost) -> None:
