@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from crm.driver import Progress
-    from crm.plan import Plan
+    from crm.plan import Event, Plan
     from crmhost.deploy import Confirm, Outcome
     from crmhost.target import Accept, Target
 
@@ -102,14 +102,17 @@ def carry_out(name: str, said: Switches, opening: Opening) -> int:
     from crmhost.target import accept_on_terminal
 
     report = reporter(as_json=said.as_json)
+    page = Page(report.event)
     try:
         accept = accept_on_terminal(accept=said.accept_host_key)
-        with opening(accept, report.event) as target:
+        with opening(accept, page.tell) as target:
             from crmhost import deploy
 
             means = target.means(sure(yes=said.yes))
-            outcome = deploy.deploy(target.driver, target.want, means, confirm=_confirm(report, yes=said.yes))
+            outcome = deploy.deploy(target.driver, target.want, means, confirm=_confirm(report, page, yes=said.yes))
         report.result("outcome", outcome.fields(), sentence(name, outcome))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(stopped(name, shut=page.shown)) from None
     finally:
         report.close()
     return exit_code(outcome)
@@ -120,8 +123,40 @@ def exit_code(outcome: Outcome) -> int:
     return 0 if outcome.did in {"nothing", "deployed"} else 1
 
 
-def _confirm(report: Reporter, *, yes: bool) -> Confirm:
+def stopped(name: str, *, shut: bool) -> str:
+    """Return what a deploy that was interrupted leaves. shut: customers may see the maintenance page. Pure."""
+    until = (
+        f" Until then customers may see the maintenance page; crmhost rollback {name} takes the upgrade back."
+        if shut
+        else ""
+    )
+    return f"the same command again goes on.{until}"
+
+
+@dataclass(slots=True)
+class Page:
+    """Whether customers may see the maintenance page, from what the sequence tells, without asking the host."""
+
+    progress: Progress
+    shown: bool = False
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on."""
+        match event.subject, event.state:
+            case "maintenance page on", "begin":
+                self.shown = True
+            case "maintenance page off", "done":
+                self.shown = False
+        self.progress(event)
+
+    def planned(self, plan: Plan) -> None:
+        """Take note of an upgrade that was begun before, and has let nobody in yet."""
+        self.shown = plan.unfinished is not None and plan.unfinished.phase != "open"
+
+
+def _confirm(report: Reporter, page: Page, *, yes: bool) -> Confirm:
     def ask(plan: Plan) -> bool:
+        page.planned(plan)
         report.plan(plan)
         if yes:
             return True

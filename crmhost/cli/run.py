@@ -92,13 +92,19 @@ def _explain(error: BaseException) -> int:
         case CrmhostError():
             return _complain(error.what, error.remedy)
         case click.Abort() | KeyboardInterrupt():
-            click.echo("\nstopped.", err=True)
+            click.echo(f"\n{_stopped(error)}", err=True)
             return 130
         case BrokenPipeError():
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 -- stays open until Python ends
             return 1
         case _:
             return _bug(error)
+
+
+def _stopped(error: BaseException) -> str:
+    """Return what a stop means: a verb that knows says it in the interruption, of which click makes another."""
+    known = error.args or (error.__cause__.args if isinstance(error.__cause__, KeyboardInterrupt) else ())
+    return f"stopped; {known[0]}" if known else "stopped."
 
 
 def _remember_fleet(fleet: str | None) -> None:

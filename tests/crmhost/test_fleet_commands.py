@@ -216,6 +216,25 @@ def test_ctrl_c_ends_all_and_names_what_was_not_done(fleet: Path) -> None:
     assert not any(child.is_running() for child in children)
 
 
+def test_ctrl_c_of_one_deploy_says_how_it_goes_on(fleet: Path) -> None:
+    with silent() as (port, taken):
+        write(fleet, "a", ssh=port)
+        with subprocess.Popen(
+            [sys.executable, "-m", "crmhost", "deploy", "a", "--yes"],
+            cwd=fleet,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            until(lambda: len(taken) == 1, "the log-in waits", 60)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "stopped; the same command again goes on."
+
+
 def test_a_reader_that_goes_away_ends_it(fleet: Path) -> None:
     """As in `crmhost plan --all --json | head -1`."""
     with silent() as (port, taken):
