@@ -60,7 +60,8 @@ function alone($given)
 {
     $db = database($given);
     $db->exec('set session lock_wait_timeout = 50');
-    if ((string) $db->query("select get_lock(concat('crmhost ', md5(database())), 50)")->fetchColumn() !== '1') {
+    $name = "concat('crmhost ', left(sha2(database(), 256), 32))"; // at most 64 characters; newer MySQL has no MD5
+    if ((string) $db->query("select get_lock($name, 50)")->fetchColumn() !== '1') {
         throw new No('an earlier request still works on the database; wait a minute and run the command again');
     }
     return $db;
@@ -77,12 +78,13 @@ function make_room($given)
     for_trials($db, $given['database']);
     tables_of_ours($db); // with the names that this host's records have, whatever the dump would call them
     $db->exec('set foreign_key_checks = 0');
-    foreach ($db->query('show full tables')->fetchAll(\PDO::FETCH_NUM) as list($name, $type)) {
+    drop_views($db);
+    drop_routines($db);
+    foreach ($db->query('show tables')->fetchAll(\PDO::FETCH_COLUMN) as $name) {
         if (!in_array($name, RECORDS, true) && $name !== TRIAL) {
-            $db->exec('drop ' . ($type === 'VIEW' ? 'view' : 'table') . ' if exists ' . id($name));
+            $db->exec('drop table if exists ' . id($name));
         }
     }
-    drop_routines($db);
     return [];
 }
 

@@ -606,10 +606,10 @@ function clear($given)
     $db = database($given['database']);
     $trial = for_trials($db, $given['database']);
     $db->exec('set foreign_key_checks = 0');
-    foreach ($db->query('show full tables')->fetchAll(\PDO::FETCH_NUM) as list($name, $type)) {
+    drop_views($db);
+    foreach ($db->query('show tables')->fetchAll(\PDO::FETCH_COLUMN) as $name) {
         if ($name !== TRIAL) {
-            $what = $type === 'VIEW' ? 'view' : 'table';
-            $db->exec('drop ' . $what . ' if exists `' . str_replace('`', '``', $name) . '`');
+            $db->exec('drop table if exists ' . id($name));
         }
     }
     if ($trial) {

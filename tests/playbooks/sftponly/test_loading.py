@@ -156,6 +156,22 @@ def test_what_the_database_does_not_take_is_told_and_the_records_stay(sftp_host:
     assert (database(sftp_host), files(sftp_host)) == before
 
 
+def test_what_may_not_be_dropped_is_met_before_a_row_is_lost(sftp_host: SftpHost) -> None:
+    """A routine of another account's, as a view may be on MySQL."""
+    give(sftp_host)
+    folder = f"incoming-{'0' * 16}"
+    sftp_host.run(f"install -d -o acme {HERE}/{folder}")
+    sftp_host.run(
+        "mariadb acme -e 'create procedure theirs() select 1; revoke alter routine on acme.* from acme@localhost'"
+    )
+    try:
+        with way(sftp_host) as here, pytest.raises(HostError, match=r"(?i)alter routine command denied"):
+            here.installer.ask("make_room", database=DB, folder=folder)
+    finally:
+        sftp_host.run("mariadb acme -e 'grant all on acme.* to acme@localhost; drop procedure theirs'")
+    assert sql(sftp_host, "select count(*) from many; select count(*) from aaa_child;") == "20000\n1\n"
+
+
 def test_hostile_names_lead_nowhere(sftp_host: SftpHost) -> None:
     folder = f"incoming-{'0' * 16}"
     sftp_host.run(

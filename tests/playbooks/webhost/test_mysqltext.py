@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,30 @@ def test_what_mysqls_own_program_writes_is_counted_and_names_no_account() -> Non
     assert [line for line in kept if b"`acme`@" in line] == []
     assert [line for line in kept if b"DEFINER=`a`@`b`" in line], "rows stay as they are"
     assert not reading.whole, "our own last line comes after it"
+
+
+def test_what_the_program_of_mysql_9_7_wrote_is_counted_and_names_no_account() -> None:
+    # Of a real server, by an account with rights on the one database, with the options that a backup has.
+    reading, kept = Reading(), []
+    for line in (DUMPS / "mysql-9.sql").read_bytes().splitlines(keepends=True):
+        kept.append(line if reading.inside else portable(line))
+        reading.see(kept[-1])
+    assert reading.tables == {"zz_child": 1, "zz_empty": 0, "zz_kinds": 2}
+    assert [line for line in kept if b"`acme`@" in line] == []
+    assert [line for line in kept if b"DEFINER=`a`@`b`" in line], "rows stay as they are"
+
+
+def test_no_function_is_asked_of_a_database_that_newer_servers_lack() -> None:
+    """MySQL 9.6 took md5() and sha1() out; no program for hosts has them, in SQL or beside it."""
+    programs = [
+        one
+        for folder in ("onhost", "sftponly/onhost")
+        for one in (Path("playbooks") / folder).iterdir()
+        if one.is_file()
+    ]
+    assert len(programs) > 10
+    found = [(one.name, *re.findall(r"\b(?:md5|sha1?)\(", one.read_text("utf-8"))) for one in programs]
+    assert [one for one in found if len(one) > 1] == []
 
 
 def test_the_records_of_steps_come_last_and_at_once() -> None:
