@@ -3,7 +3,7 @@
 `dump ACCESS OPTIONS DATA PATH…` writes three parts (see frames): the dump; a JSON object `tables`, `database`; a tar of
 the paths below DATA. ACCESS says how the database is reached (see mysql); OPTIONS is a path for the file that the
 host's own programs read that from, which is there only while they run, for this account alone.
-`load FOLDER` reads the first and the last of them into the folder, and writes one part: what they hold.
+`load FOLDER ACCESS` reads the first and the last of them into the folder, and writes one part: what they hold.
 `swap FOLDER ACCESS DATA FOLDER…` empties the database, fills it from the folder, counts it, and puts the files in their
 place; every process has ended. Killed meanwhile, load and swap again make it whole. Without ACCESS it is files alone.
 """
@@ -24,7 +24,7 @@ from typing import IO, Any, BinaryIO, cast
 from playbooks.onhost.files import count, pack, swap, unpack
 from playbooks.onhost.frames import Cut, Sink, Source, pieces
 from playbooks.onhost.mysql import LONG, TABLES, Failed, empty, opened, run
-from playbooks.onhost.mysqltext import MAGIC, RECORDS, Reading, options, portable, records
+from playbooks.onhost.mysqltext import MAGIC, RECORDS, Reading, known, options, portable, records, unknown
 
 DUMPERS = ("mariadb-dump", "mysqldump")
 CLIENTS = ("mariadb", "mysql")
@@ -108,8 +108,11 @@ def write(sink: Sink, reading: Reading, line: bytes) -> None:
     sink.write(line)
 
 
-def load(folder: str) -> "dict[str, object]":
-    """Keep what arrives in the folder, read it through, and return what it holds; raises Unfit for half a dump."""
+def load(folder: str, access: str) -> "dict[str, object]":
+    """Keep what arrives in the folder, read it through, and return what it holds.
+
+    Raises Unfit for half a dump, and for one that this server cannot take.
+    """
     source, reading, size = sys.stdin.buffer, Reading(), 0
     incoming = pathlib.Path(folder, "files")
     incoming.parent.mkdir(mode=0o700)  # an operation that is over has no folder for it, and gets none
@@ -123,10 +126,25 @@ def load(folder: str) -> "dict[str, object]":
         raise Unfit("the dump of the database is cut short; nothing was changed")
     if not size:
         path.unlink()
+    elif access:
+        check_collations(opened({"access": access}), reading)
     pathlib.Path(folder, "tables.json").write_text(json.dumps(reading.tables), "utf-8")
     unpack(cast(BinaryIO, io.BufferedReader(Source(pieces(source.read)))), str(incoming))
     files, length = count(str(incoming))
     return {"tables": reading.tables, "database": "", "files": files, "bytes": length}
+
+
+def check_collations(db: "dict[str, Any]", reading: Reading) -> None:
+    """Raise Unfit where the dump sorts texts by what the server does not know."""
+    for name in sorted(reading.collations):
+        try:
+            run(db, [(known(name), [])])
+        except Failed as error:
+            if unknown(str(error)):
+                raise Unfit(
+                    f"{version(db)} does not know the backup's collation {name}; nothing was changed"
+                ) from error
+            raise
 
 
 def put_in_place(folder: str, access: str, data: str, folders: "list[str]") -> None:
@@ -195,7 +213,7 @@ def main() -> None:
         if verb == "dump":
             dump(rest[0], rest[1], rest[2], rest[3:])
         elif verb == "load":
-            sink.write(json.dumps(load(rest[0])).encode())
+            sink.write(json.dumps(load(rest[0], rest[1])).encode())
             sink.end()
         elif verb == "swap":
             put_in_place(rest[0], rest[1], rest[2], rest[3:])

@@ -19,19 +19,27 @@ _QUOTED = re.compile(rb"'[^'\\]*(?:(?:\\(?:.|\Z)|'')[^'\\]*)*(?:'|\Z)|`(?:[^`]|`
 _WHO = rb"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\")"
 _DEFINER = re.compile(rb" ?DEFINER ?= ?" + _WHO + rb"@" + _WHO)
 _SANDBOX = b"/*M!999999"
+_COLLATE = re.compile(rb"(?i)\bCOLLATE[ =]+([a-z0-9]+_[a-z0-9_]+)")
+_CONNECTION = re.compile(rb"(?i)^(?:/\*!\d+ )?SET collation_connection += '?([a-z0-9]+_[a-z0-9_]+)")
 
 
 class Reading:
-    """A dump that is read to its end. tables: the rows of each; whole: whether its last line was the last one."""
+    """A dump that is read to its end.
+
+    tables: the rows of each; whole: whether its last line was the last one; collations: what texts are sorted by in it.
+    """
 
     def __init__(self) -> None:
         self.tables: dict[str, int] = {}
+        self.collations: set[str] = set()
         self.whole = False
         self._table = ""
 
     def see(self, line: bytes) -> None:
         """Take one more line into account, as it ends with its line feed."""
         self.whole = line == WHOLE
+        if not self._table:
+            self.collations.update(collations(line))
         if line.startswith(_ENDS):
             found = _DATA.match(line)
             self._table = found[1].replace(b"``", b"`").decode() if found else ""
@@ -44,6 +52,22 @@ class Reading:
     def inside(self) -> bool:
         """Tell whether the next line may be a table's rows."""
         return bool(self._table)
+
+
+def collations(line: bytes) -> "list[str]":
+    """Return the collations that a line outside of rows names: MySQL's own are unknown to MariaDB, and its to MySQL."""
+    found = _COLLATE.findall(_QUOTED.sub(b"", line)) + _CONNECTION.findall(line)
+    return [name.decode().lower() for name in found]
+
+
+def known(collation: str) -> str:
+    """Return a query that a server refuses which does not know the collation."""
+    return f"select convert('' using {collation.partition('_')[0]}) collate {collation}"
+
+
+def unknown(said: str) -> bool:
+    """Tell whether a server has refused `known` for what it does not know, and not for something else."""
+    return "nknown collation" in said or "nknown character set" in said
 
 
 def rows(line: bytes) -> int:

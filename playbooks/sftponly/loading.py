@@ -13,7 +13,7 @@ import itertools
 import json
 import secrets
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
@@ -24,7 +24,7 @@ from crm.plan import Want
 from crm.recipe import BackupSet
 from playbooks.mover.mysqldump import ours
 from playbooks.onhost.frames import Source
-from playbooks.onhost.mysqltext import Reading
+from playbooks.onhost.mysqltext import Reading, known, unknown
 from playbooks.sftponly.parts import PART, Parts
 from playbooks.sftponly.steps import database
 from playbooks.sftponly.survey import folders_of
@@ -83,6 +83,7 @@ def _beside(way: Way, want: Want, folder: str, source: BinaryIO) -> Brought:
     check_counts(want.contract, expected, found)
     if want.recipe.backup.database:
         _check_packet(way, want, text.longest)
+        _check_collations(way, want, text.reading.collations)
     parts.text("list", tree.told())
     parts.end()
     if tree.names:
@@ -241,3 +242,19 @@ def _check_packet(way: Way, want: Want, longest: int) -> None:
             " (max_allowed_packet); nothing was changed",
             "Ask the host to raise max_allowed_packet, or restore it on a host where it is higher.",
         )
+
+
+def _check_collations(way: Way, want: Want, names: Iterable[str]) -> None:
+    """Raise HostError where the dump sorts texts by what the server does not know, before anything is changed."""
+    db = database(way.server, want.contract)
+    for name in sorted(names):
+        try:
+            way.installer.ask("value", database=db, query=known(name))
+        except HostError as error:
+            if not unknown(error.what):
+                raise
+            raise HostError(
+                f"{want.contract}: the database's server does not know the backup's collation {safe_line(name)};"
+                " nothing was changed",
+                "Restore it where the server is of the kind that it was made on, MySQL or MariaDB, and no older.",
+            ) from error

@@ -88,13 +88,13 @@ def load(
     database half filled, and the same call again makes it whole.
     """
     folder = f"{session.staging}/incoming-{secrets.token_hex(4)}"
+    told = access if what.database else ""
     try:
-        found = _beside(session, ground, folder, source)
+        found = _beside(session, ground, folder, told, source)
     except BaseException:
         with contextlib.suppress(HostError):  # what failed is what is told
             session.host.ask(_gone(folder), timeout=300.0)
         raise
-    told = access if what.database else ""
     put = program("mysqlstore", ground.python, "swap", folder, told, ground.data, *folders)
     output = session.run("put in place", lines(sh("set -e"), put, _gone(folder)), safe=True, timeout=_LONGEST)
     if output.code != 0:
@@ -110,12 +110,12 @@ def _gone(folder: str) -> Sh:
     return sh("rm -rf {folder}", folder=folder)
 
 
-def _beside(session: Session, ground: Ground, folder: str, source: BinaryIO) -> Contents:
+def _beside(session: Session, ground: Ground, folder: str, access: str, source: BinaryIO) -> Contents:
     """Bring everything beside what is there and return its counts; raises where they are not the dumped ones."""
     reader = Reader(source)
     reader.keys()
     dumped = ours(reader.database(b""), ground.contract)
-    script = program("mysqlstore", ground.python, "load", folder)
+    script = program("mysqlstore", ground.python, "load", folder, access)
     with talking(session.host, f"{ground.contract}: it could not be restored", script, ground.log) as talk:
         talk.tell(dumped)
         talk.tell(reader.data())

@@ -109,6 +109,10 @@ def without_a_row(text: bytes) -> bytes:
     return text.replace(b"(1,'one'),", b"")
 
 
+def sorted_anew(text: bytes) -> bytes:
+    return text.replace(b"CREATE TABLE `nothing` (", b"CREATE TABLE `nothing` (x text COLLATE utf8mb4_0901_ai_ci,")
+
+
 def test_what_is_not_whole_is_refused_and_nothing_is_touched(sftp_host: SftpHost) -> None:
     give(sftp_host)
     bundle = taken(sftp_host)
@@ -122,6 +126,7 @@ def test_what_is_not_whole_is_refused_and_nothing_is_touched(sftp_host: SftpHost
         (changed(bundle, without_a_row), "parent has 1, not 2"),
         (changed(bundle, lambda _: b""), "holds no database"),
         (changed(bundle, lambda _: b"PGDMP..."), "holds another database than the MySQL"),
+        (changed(bundle, sorted_anew), "does not know the backup's collation utf8mb4_0901_ai_ci; nothing was changed"),
         (changed(bundle, lambda text: text, {**COUNTS, "more": 1}), "more has None, not 1"),
     ]
     for source, why in refused:

@@ -14,6 +14,7 @@ from crm.bundle import POSTGRESQL, Writer
 from crm.errors import GateFailed, HostError, Refused
 from crm.recipe import Archive, Recipe
 from crmhost.fetch import Shelf
+from playbooks.onhost.mysqltext import MAGIC, WHOLE
 from tests.support.givendata import ADMIN_PASSWORD, Given, given, restoring
 from tests.support.hosted import EMPTY, Visitor
 from tests.support.sharedhost import DATABASE, DATABASE_PASSWORD, SharedHost, give_database
@@ -197,14 +198,17 @@ def test_what_cannot_be_is_said_before_anything_is_stopped(site: Given) -> None:
         site.host.run(away.replace("$f $f.away", "$f.away $f"), user="root")
     with pytest.raises(Refused, match=r"acme_try: target.database.scratch holds \d+ tables, and no record that a copy"):
         replace(site, contract="acme_try").plan()
-    sink = io.BytesIO()
-    writer = Writer(sink)
-    writer.database(iter([POSTGRESQL + b"-" * 100]))
-    writer.data(io.BytesIO(bytes(1024)))
-    writer.end("acme", {}, "PostgreSQL 15.6")
-    with site.driver() as driver, driver.lock("look") as work:
-        mover = work.mover()
-        with pytest.raises(HostError, match="another database than the MySQL or MariaDB that the host gave"):
-            mover.load(site.want(), io.BytesIO(sink.getvalue()))
+    newer = MAGIC + b"CREATE TABLE a (x text) COLLATE=utf8mb4_0901_ai_ci;\n" + WHOLE
+    for dump, why in (
+        (POSTGRESQL + b"-" * 100, "another database than the MySQL or MariaDB that the host gave"),
+        (newer, r"MariaDB 10\S+ does not know the backup's collation utf8mb4_0901_ai_ci; nothing was changed"),
+    ):
+        sink = io.BytesIO()
+        writer = Writer(sink)
+        writer.database(iter([dump]))
+        writer.data(io.BytesIO(bytes(1024)))
+        writer.end("acme", {}, "of another server")
+        with site.driver() as driver, driver.lock("look") as work, pytest.raises(HostError, match=why):
+            work.mover().load(site.want(), io.BytesIO(sink.getvalue()))
     assert rows(site) == before
     assert site.plan().changes == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from playbooks.onhost.mysql import TABLES
-from playbooks.onhost.mysqltext import MAGIC, WHOLE, Reading, options, portable, records, rows
+from playbooks.onhost.mysqltext import MAGIC, WHOLE, Reading, collations, options, portable, records, rows
 
 DUMPS = Path(__file__).parent / "dumps"
 
@@ -109,8 +109,25 @@ def test_what_the_program_of_mysql_9_7_wrote_is_counted_and_names_no_account() -
         kept.append(line if reading.inside else portable(line))
         reading.see(kept[-1])
     assert reading.tables == {"zz_child": 1, "zz_empty": 0, "zz_kinds": 2}
+    assert reading.collations == {"utf8mb4_0900_ai_ci"}
     assert [line for line in kept if b"`acme`@" in line] == []
     assert [line for line in kept if b"DEFINER=`a`@`b`" in line], "rows stay as they are"
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        (b") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci;\n", ["utf8mb4_0900_ai_ci"]),
+        (b"  `a` varchar(9) CHARACTER SET latin1 COLLATE latin1_bin, -- x\n", ["latin1_bin"]),
+        (b"/*!50003 SET collation_connection  = utf8mb4_uca1400_ai_ci */ ;\n", ["utf8mb4_uca1400_ai_ci"]),
+        (b"set collation_connection = 'utf8mb4_0900_ai_ci';\n", ["utf8mb4_0900_ai_ci"]),
+        (b"  `COLLATE a_b` text COMMENT 'COLLATE a_b',\n", []),
+        (b"/*!50003 SET collation_connection  = @saved_col_connection */ ;\n", []),
+        (b"  `a` longblob COLLATE binary,\n", []),
+    ],
+)
+def test_what_texts_are_sorted_by_is_told(line: bytes, names: list[str]) -> None:
+    assert collations(line) == names
 
 
 def test_no_function_is_asked_of_a_database_that_newer_servers_lack() -> None:
