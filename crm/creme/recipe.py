@@ -214,7 +214,8 @@ RECIPE = Recipe(
         " in containers on PostgreSQL 15; there also a template, 2.7.13 → 2.8.6, old code failing on the new schema;"
         " behind Passenger on SQLite and MariaDB 10.11 the same upgrade under load, rollback, backup, restore; of 2.8.6"
         " static files, job manager, lost database, a database under another key, and the steps with 3.13; its lock"
-        " with 3.10 and 3.12; by hand: 2.8.6 on a LAN server (Debian 12); read: the licence, Python 3.14; not run:"
-        " MySQL's own server, reports by date without its time zone tables, PostgreSQL with another Python"
+        " with 3.10 and 3.12; by hand: 2.8.6 on a LAN server (Debian 12), and behind Passenger on MySQL 9.7 the same;"
+        " read: the licence, Python 3.14; not run: MySQL 8, reports by date without time zone tables,"
+        " PostgreSQL with another Python"
     ),
 )

@@ -175,9 +175,10 @@ RECIPE = Recipe(
     evidence=(
         "run: on a web host (Apache, PHP-FPM 8.2, MariaDB 10.11) 22.0.4 and 16.0.3 by a deploy, their login, jobs and"
         " installer; there and over SFTP alone 16.0.3 → 22.0.4 under load, one that failed, rollback, backup, restore,"
-        " destroy; by hand, by PHP's program the steps of both, over HTTP those of 22.0.4, a wrong password, a lost"
-        " database, steps killed and repeated; on copies that others keep in public: 13,441 files of 22.0.4 are as"
-        " Dolibarr lists them, 58 have other line ends; of 16.0.3 icons are missing; read: the licence, other PHP"
-        " versions; not run: the project's own archive, which could not be fetched here: the fleet pins it"
+        " destroy; upgrade, rollback and restore by hand on MySQL 9.7; by hand, by PHP's program the steps of both,"
+        " over HTTP those of 22.0.4, a wrong password, a lost database, steps killed and repeated; on public copies:"
+        " 13,441 files of 22.0.4 are as Dolibarr lists them, 58 have other line ends; of 16.0.3 icons are missing;"
+        " read: the licence, other PHP versions; not run: the project's own archive, which could not be fetched here:"
+        " the fleet pins it; MySQL 8"
     ),
 )
