@@ -231,7 +231,8 @@ def test_ctrl_c_of_one_deploy_says_how_it_goes_on(fleet: Path) -> None:
             until(lambda: len(taken) == 1, "the log-in waits", 60)
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # Python ends by the signal itself where that met a module that makes classes from text; shells say 130 of both.
+    assert process.returncode in {130, -signal.SIGINT}, err
     assert err.splitlines()[-1] == "stopped; the same command again goes on."
 
 
