@@ -25,9 +25,8 @@ from playbooks.lan.layout import Layout, job
 from playbooks.lan.release import DATABASE
 from playbooks.lan.server import Setup
 from playbooks.lan.sites import AUTHORITY_SECRETS, Address, authority_file
-from playbooks.lan.survey import look, survey
+from playbooks.lan.survey import look, plan_of, survey
 from playbooks.manifest import Manifest
-from playbooks.planned import plan_of
 from playbooks.programs import program
 from playbooks.shell import sh
 from playbooks.terminal import safe_line

@@ -19,13 +19,15 @@ from crm.steps import Records
 from playbooks import kept
 from playbooks.kind import Account, Row
 from playbooks.kinds.places import malformed
+from playbooks.kinds.site import FOLDER as SITES
 from playbooks.lan.asuser import psql
 from playbooks.lan.firewall import Asked, decode_asked
 from playbooks.lan.layout import SOCKETS, Layout
+from playbooks.lan.names import Names, read_names
 from playbooks.looking import Looks
 from playbooks.shell import Sh, sh
 
-_SAID = frozenset({"serving", "release", "firewall", "listen", "port", "systemd", "cluster", "clock"})
+_SAID = frozenset({"serving", "release", "firewall", "names", "listen", "port", "systemd", "cluster", "clock"})
 _NO_DATABASE = re.compile(r'(database|role) ".*" does not exist|could not connect|connection to server .* failed')
 
 
@@ -47,12 +49,14 @@ class Server:
 class Place(kept.Place):
     """What lies in the contract's folder, what the server is, and what its other customers need.
 
-    taken: ports of others' releases; firewalls: what the others ask of the firewall, by contract.
+    taken: ports of others' releases; firewalls: what the others ask of the firewall, names: what their sites are
+    called, by contract.
     """
 
     server: Server
     taken: frozenset[int] = frozenset()
     firewalls: Mapping[str, Asked] = field(default_factory=dict)
+    names: Mapping[str, Names] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,11 @@ for u in {releases}/*/; do
   u=${{u%/}}
   row {key} release "${{u##*/}}" "$(cat "$u/release.json" 2>/dev/null)" "$(cat "$u/proven" 2>/dev/null)"
 done
+y='s/^ *listen \\([0-9][0-9]*\\)[ ;].*/\\1/p; s/^ *server_name \\(.*\\);$/\\1/p'
 for u in {customers}/*/; do
   u=${{u%/}}; [ "$u" != {root} ] && [ -d "$u" ] || continue
   row {key} firewall "${{u##*/}}" "$(cat "$u/firewall.json" 2>/dev/null)"
+  row {key} names "${{u##*/}}" "$(sed -n "$y" {sites}/crmhost-"${{u##*/}}".conf 2>/dev/null)"
   for v in "$u"/releases/*/release.json; do
     [ ! -f "$v" ] || row {key} listen "$(sed -n 's/^ "listen": "[^"]*:\\([0-9]*\\)".*/\\1/p' "$v")"
   done
@@ -101,6 +107,7 @@ done""",
             customers=layout.customers,
             root=layout.root,
             sockets=SOCKETS,
+            sites=SITES,
         )
 
     def read(self, rows: Sequence[Row]) -> Mapping[str, Place]:
@@ -130,6 +137,7 @@ def _place(key: str, said: Mapping[str, Sequence[Row]]) -> Place:
         _server(said),
         frozenset(taken),
         {who: one for who, one in asked.items() if one is not None},
+        {who: read_names(text) for _, _, who, text in said.get("names", ())},
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crm import crossing as crossings
 from crm.errors import HostError
-from crm.plan import Release, Want
+from crm.plan import Plan, Release, Want
 from crm.release import artifact_digest, digest, template_key
 from crm.sql import script
 from crm.steps import Records, key, ordered, without_release
@@ -19,6 +19,7 @@ from playbooks.lan import resources as made
 from playbooks.lan.asuser import PYTHON, before, psql
 from playbooks.lan.facts import Place, PlaceKind, RecordKind, RecordSeen, RecordWanted
 from playbooks.lan.layout import Layout
+from playbooks.lan.names import Names, names_of, refuse_taken
 from playbooks.lan.release import lock_of, release_of
 from playbooks.lan.resources import Site
 from playbooks.lan.server import Setup
@@ -35,10 +36,13 @@ PORT = "5432"
 class Survey(planned.Survey):
     """What a contract wants of a server, and what was seen there.
 
-    template: the name of the initialised database, and whether there is one.
+    template: the name of the initialised database, and whether there is one. names: what the site is called.
+    others: the names of the other customers' sites, by contract.
     """
 
     template: tuple[str, bool]
+    names: Names
+    others: Mapping[str, Names]
 
 
 def survey(host: Host, layout: Layout, want: Want, setup: Setup, salt: str) -> Survey:
@@ -80,7 +84,15 @@ def survey(host: Host, layout: Layout, want: Want, setup: Setup, salt: str) -> S
         crossing=memory.crossing,
         notes=_notes(staged),
         template=(template, found.template),
+        names=names_of(site.url, site.certificate),
+        others=place.names,
     )
+
+
+def plan_of(survey: Survey) -> Plan:
+    """Return what differs; raises Refused for what a deploy must not touch, such as another customer's site."""
+    refuse_taken(survey.want.contract, survey.want.slots["url"], survey.names, survey.others)
+    return planned.plan_of(survey)
 
 
 def recorded(host: Host, layout: Layout, port: str) -> Records:

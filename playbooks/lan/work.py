@@ -28,7 +28,7 @@ from playbooks.lan.release import release_of
 from playbooks.lan.resources import Site
 from playbooks.lan.server import FIREWALL, JOURNAL, Setup
 from playbooks.lan.slots import values
-from playbooks.lan.survey import Survey, look, manner, port_of, recorded, survey
+from playbooks.lan.survey import Survey, look, manner, plan_of, port_of, recorded, survey
 from playbooks.leaving import drop_artifacts
 from playbooks.manifest import Manifest
 from playbooks.observe import observe
@@ -55,6 +55,10 @@ class LanWork(HostWork[Layout, Place, Survey]):
         super().__init__(session, layout, progress, patience)
         self._setup = setup
         self._salt = salt
+
+    def plan(self, want: Want) -> Plan:
+        """Ask the server once more, now that nobody else can change what is the contract's there."""
+        return plan_of(self._look(want))
 
     def stage(self, want: Want, plan: Plan) -> None:  # noqa: ARG002 - the survey under the lock says more than the plan
         """Bring packages, account, folders, files, artifact and database to the server, beside what serves."""

@@ -170,6 +170,10 @@ def test_customers_share_a_server_and_nothing_else(lan: LanHost) -> None:
         lan.run("find / -xdev -name '*acme-2*' ! -path '/proc/*' 2>/dev/null; getent passwd | grep acme-2 || true")
         == ""
     )
+    beta = LanCustomer(lan, "beta")
+    with pytest.raises(Refused, match=r"beta: crm\.url: https://acme\.lan is the site of acme on this server already"):
+        beta.deploy(url=f"https://{acme.host}")
+    assert "beta" not in lan.run("ls /var/lib/crmhost/customers /etc/nginx/conf.d")
     acme.destroy(keep_data=True)
     assert acme.ask("select text from note") == "of acme"
     assert lan.run(f"ls {acme.layout.root}") == "data\n"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 
 import pytest
 
-from crm.errors import HostError
+from crm.errors import HostError, Refused
 from playbooks.kinds.nftables import FirewallWanted, Opening
+from playbooks.lan.acme import Acme
 from playbooks.lan.driver import refusal
 from playbooks.lan.facts import Place, PlaceKind, RecordKind
 from playbooks.lan.firewall import Asked, decode_asked, encode_asked, together
+from playbooks.lan.layout import Layout
+from playbooks.lan.names import names_of, read_names, refuse_taken
+from playbooks.lan.sites import Certificate, Secured, site
 from playbooks.manifest import encode
 from tests.playbooks.lan.test_texts import MANIFEST
 from tests.support.smallapp.recipe import RECIPE
@@ -67,6 +72,8 @@ SAID = (
     ("acme", "release", "half", "", ""),
     ("acme", "firewall", "beta", encode_asked(STRICT)),
     ("acme", "firewall", "gamma", ""),
+    ("acme", "names", "beta", "80\nBeta.lan\n443\nBeta.lan"),
+    ("acme", "names", "gamma", ""),
     ("acme", "listen", "20077"),
     ("acme", "port", "1F90"),
     ("acme", "systemd", "systemd 252 (252.39-1~deb12u1)"),
@@ -88,9 +95,35 @@ def test_a_place_is_read() -> None:
     assert place.torn == ("half",)
     assert place.taken == {20077}
     assert place.firewalls == {"beta": STRICT}
+    assert place.names == {"beta": {("beta.lan", 80), ("beta.lan", 443)}, "gamma": set()}
     assert place.server.listening == {8080}
     assert (place.server.systemd, place.server.clock) == (252, True)
     assert place.server.cluster == ("15", "main", "5432")
+
+
+@pytest.mark.parametrize(
+    ("url", "certificate", "names"),
+    [
+        ("https://Crm.lan", Certificate("chain"), {443, 80}),
+        ("https://crm.lan:8443", Certificate("chain"), {8443}),
+        ("https://crm.lan:8443", Acme("https://ca.lan/dir", "crm.lan"), {8443, 80}),
+        ("http://crm.lan", None, {80}),
+    ],
+)
+def test_what_a_site_is_called_is_what_nginx_is_told(url: str, certificate: Secured | None, names: set[int]) -> None:
+    told = re.findall(r"^ *(?:listen (\d+)|server_name (.*);)", site(Layout("acme"), url, certificate), re.MULTILINE)
+    found = names_of(url, certificate)
+    assert found == {("crm.lan", port) for port in names} == read_names(" ".join(map("".join, told)))
+
+
+def test_a_name_of_another_customer_s_is_refused_and_its_other_ports_are_not() -> None:
+    mine = names_of("https://crm.lan", Certificate("chain"))
+    refuse_taken("acme", "https://crm.lan", mine, {"beta": frozenset({("crm.lan", 8443), ("beta.lan", 443)})})
+    with pytest.raises(
+        Refused, match=r"^acme: crm\.url: https://crm\.lan is the site of beta on this server"
+    ) as refused:
+        refuse_taken("acme", "https://crm.lan", mine, {"beta": frozenset({("crm.lan", 80)})})
+    assert "crmhost deploy beta, or crmhost destroy beta." in refused.value.remedy
 
 
 def test_an_empty_server_is_read() -> None:
@@ -104,7 +137,7 @@ def test_an_empty_server_is_read() -> None:
 )
 def test_rows_that_make_no_sense_are_an_error(row: tuple[str, ...]) -> None:
     with pytest.raises(HostError, match="an answer makes no sense"):
-        read(*SAID[:1], SAID[7], row)
+        read(*SAID[:1], ("acme", "systemd", "systemd 252"), row)
 
 
 def test_a_database_that_is_not_made_yet_has_no_records_and_one_that_fails_is_an_error() -> None:
