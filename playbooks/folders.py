@@ -47,6 +47,11 @@ class Folders(ABC):
         """Return the log of a process, or of the steps."""
 
     @property
+    def unproven(self) -> tuple[str, ...]:
+        """Return the folders of what is kept to go back to, until a release has proven itself."""
+        return ()
+
+    @property
     def artifacts(self) -> str:
         """Return the folder of the artifacts."""
         return f"{self.shared}/artifacts"

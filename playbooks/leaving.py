@@ -24,6 +24,7 @@ def retired(layout: Folders, place: Place, serving: str, forget: Callable[[str],
         sh("date -u +%Y-%m-%dT%H:%M:%SZ >{new} && mv -f {new} {proven}", new=f"{proven}.new", proven=proven),
         *(drop_release(layout, one, forget(one.id), shared) for one in kept),
         *(sh("rm -rf {folder}", folder=layout.release(name)) for name in place.torn if name in gone),
+        *((sh("rm -rf {folders}", folders=layout.unproven),) if layout.unproven else ()),
         drop_artifacts(layout, [digest for digest in artifacts_of(kept) if digest not in still]),
     )
 

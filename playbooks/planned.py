@@ -61,7 +61,7 @@ class Survey:
     def proven(self) -> bool:
         """Tell whether the wanted release has passed every gate since it was last switched to."""
         kept = self.place.find(self.release.id)
-        return self.serves and kept is not None and bool(kept.proven)
+        return self.serves and kept is not None and bool(kept.proven) and self.place.settled
 
 
 def due_of(want: Want, release: Release, records: Records, crossing: Crossing | None = None) -> Due:

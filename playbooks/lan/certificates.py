@@ -31,6 +31,14 @@ def brought(layout: Layout, setup: Setup, salt: str) -> Sequence[Resource]:
     return found
 
 
+def at_switch(layout: Layout, setup: Setup, salt: str) -> Sequence[Resource]:
+    """Return what of the certificate comes with the site itself, since the one that serves has files of the same names.
+
+    What the server gets by itself is there before: an authority may say no.
+    """
+    return () if setup.acme is not None else brought(layout, setup, salt)
+
+
 def renewed(layout: Layout, certificate: Secured | None, needs: tuple[str, ...]) -> tuple[Resource, ...]:
     """Return what renews the site's certificate; the site of its first question is not wanted any more."""
     asked = certificate if isinstance(certificate, Acme) else None

@@ -27,7 +27,9 @@ from playbooks.lan.names import Names, read_names
 from playbooks.looking import Looks
 from playbooks.shell import Sh, sh
 
-_SAID = frozenset({"serving", "release", "firewall", "names", "listen", "port", "systemd", "cluster", "clock"})
+_SAID = frozenset(
+    {"serving", "release", "firewall", "names", "unsettled", "listen", "port", "systemd", "cluster", "clock"}
+)
 _NO_DATABASE = re.compile(r'(database|role) ".*" does not exist|could not connect|connection to server .* failed')
 
 
@@ -50,13 +52,19 @@ class Place(kept.Place):
     """What lies in the contract's folder, what the server is, and what its other customers need.
 
     taken: ports of others' releases; firewalls: what the others ask of the firewall, names: what their sites are
-    called, by contract.
+    called, by contract. unsettled: the site that served before is kept, since the one that is there is not proven.
     """
 
     server: Server
     taken: frozenset[int] = frozenset()
     firewalls: Mapping[str, Asked] = field(default_factory=dict)
     names: Mapping[str, Names] = field(default_factory=dict)
+    unsettled: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether the site is the one that was proven with the release."""
+        return not self.unsettled
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ class PlaceKind(Looks):
         return sh(
             """\
 row {key} serving "$(readlink {current} 2>/dev/null)"
+[ ! -d {before} ] || row {key} unsettled
 for u in {releases}/*/; do
   [ -d "$u" ] || continue
   u=${{u%/}}
@@ -103,6 +112,7 @@ for t in chronyd ntpd openntpd; do
 done""",
             key=key,
             current=layout.current,
+            before=layout.before,
             releases=layout.releases,
             customers=layout.customers,
             root=layout.root,
@@ -138,6 +148,7 @@ def _place(key: str, said: Mapping[str, Sequence[Row]]) -> Place:
         frozenset(taken),
         {who: one for who, one in asked.items() if one is not None},
         {who: read_names(text) for _, _, who, text in said.get("names", ())},
+        "unsettled" in said,
     )
 
 

@@ -84,6 +84,16 @@ class Layout(Folders):
         return f"{self.root}/aside"
 
     @property
+    def before(self) -> str:
+        """Return the folder of the site that served before, until another one is proven: root's alone."""
+        return f"{self.root}/before"
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """Return the folders of what is kept to go back to, until a release has proven itself."""
+        return (self.before, f"{self.before}.new")
+
+    @property
     def public(self) -> str:
         """Return the folder of what nginx hands out as files: certificates of authorities."""
         return f"{BASE}/public"

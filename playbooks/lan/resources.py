@@ -46,10 +46,15 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a contract's site is made of, whichever release serves."""
+    """What a contract's site is made of, whichever release serves. before: the text of one that is gone back to."""
 
     url: str
     certificate: Secured | None
+    before: str = ""
+
+    def text(self, layout: Layout) -> str:
+        """Return what nginx reads."""
+        return self.before or sites.site(layout, self.url, self.certificate)
 
 
 def manifest_of(want: Want, release: Release, artifact: str, known: Mapping[str, str]) -> Manifest:
@@ -145,7 +150,12 @@ def serving(
         LinkWanted(f"releases/{manifest.release.id}"),
         (*led, *(resource.id for resource in rest)),
     )
-    return (first, *before, *gone, *rest, link, *certificates.renewed(layout, site.certificate, led))
+    asked = (
+        (certificates.interim(layout, None, led),)
+        if site.before  # what renews its certificate was put back with it
+        else certificates.renewed(layout, site.certificate, led)
+    )
+    return (first, *before, *gone, *rest, link, *asked)
 
 
 def front(
@@ -154,11 +164,12 @@ def front(
     """Return what leads customers to a release, or to the maintenance page in its place."""
     port = None if closed else port_of(manifest)
     upstream = Resource(UpstreamKind(), layout.contract, UpstreamWanted(port), (*needs, f"folder:{UPSTREAMS}"))
-    text = sites.site(layout, site.url, site.certificate)
-    return (
-        upstream,
-        Resource(SiteKind(), layout.contract, SiteWanted(text, layout.aside), (upstream.id, "service:nginx")),
-    )
+    return upstream, nginx(layout, site, (upstream.id,))
+
+
+def nginx(layout: Layout, site: Site, needs: tuple[str, ...] = ()) -> Resource:
+    """Return the contract's site as nginx reads it."""
+    return Resource(SiteKind(), layout.contract, SiteWanted(site.text(layout), layout.aside), (*needs, "service:nginx"))
 
 
 def port_of(manifest: Manifest) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from crm.driver import Progress
 from crm.errors import GateFailed, HostError
 from crm.plan import Plan, Release, Want
+from crm.recipe import Step
 from crm.steps import Records
 from playbooks.asking import Manner, gate_error
 from playbooks.converge import changes
@@ -19,13 +20,13 @@ from playbooks.kinds.firewall import FirewallKind
 from playbooks.kinds.unit import UnitKind
 from playbooks.lan import certificates, remove, sites, templates
 from playbooks.lan import resources as made
+from playbooks.lan.exchange import Exchange
 from playbooks.lan.facts import Place
 from playbooks.lan.firewall import together
 from playbooks.lan.issuing import Present, present, read_site, refused
 from playbooks.lan.layout import Layout
 from playbooks.lan.mover import LanMover
 from playbooks.lan.release import release_of
-from playbooks.lan.resources import Site
 from playbooks.lan.server import FIREWALL, JOURNAL, Setup
 from playbooks.lan.slots import values
 from playbooks.lan.survey import Survey, look, manner, plan_of, port_of, recorded, survey
@@ -55,6 +56,7 @@ class LanWork(HostWork[Layout, Place, Survey]):
         super().__init__(session, layout, progress, patience)
         self._setup = setup
         self._salt = salt
+        self._exchange = Exchange(session, layout, setup, salt, run=self._run, converge=self._converge)
 
     def plan(self, want: Want) -> Plan:
         """Ask the server once more, now that nobody else can change what is the contract's there."""
@@ -71,9 +73,16 @@ class LanWork(HostWork[Layout, Place, Survey]):
     def fetch(self, want: Want) -> None:
         """Bring everything but the database to the server, beside what serves."""
         seen = self._known(want)
-        ground = [one for one in seen.staged.resources if one.kind.name not in _LATER]
-        journal = {change.resource for change in changes(ground, seen.seen)} & {f"file:{JOURNAL}"}
         due = self._due(seen)
+        if due:
+            self._exchange.begin(want)
+        with self._exchange.or_as_it_was():
+            self._bring(want, seen, due)
+
+    def _bring(self, want: Want, seen: Survey, due: Sequence[Resource]) -> None:
+        with_site = {one.id for one in certificates.at_switch(self.layout, self._setup, self._salt)}
+        ground = [one for one in seen.staged.resources if one.kind.name not in _LATER and one.id not in with_site]
+        journal = {change.resource for change in changes(ground, seen.seen)} & {f"file:{JOURNAL}"}
         site = self._present() if due else None
         if site is not None and site.lost:
             self._converge(
@@ -176,19 +185,43 @@ class LanWork(HostWork[Layout, Place, Survey]):
         shown = place.find(place.serving) or next(iter(place.kept), None)
         if shown is None:
             return
-        self._run("remember that it is closed", sh(": >{closed}", closed=self.layout.closed))
-        self._converge(made.front(self.layout, shown.manifest, self._site(want), closed=True))
+        script = lines(self._exchange.keep(want), sh(": >{closed}", closed=self.layout.closed))
+        self._run("remember that it is closed", script)
+        front = made.front(self.layout, shown.manifest, self._exchange.site(want), closed=True)
+        self._converge([*self._exchange.at_switch(), *front])
 
     def open(self, want: Want) -> None:
         """Let customers in again, where `switch` has not done so."""
         place = self.place()
         serving = place.find(place.serving)
-        self._run("remember that it is open", sh("rm -f {closed}", closed=self.layout.closed))
+        script = lines(self._exchange.keep(want), sh("rm -f {closed}", closed=self.layout.closed))
+        self._run("remember that it is open", script)
         if serving is not None:
-            self._converge(made.front(self.layout, serving.manifest, self._site(want), closed=False))
+            front = made.front(self.layout, serving.manifest, self._exchange.site(want), closed=False)
+            self._converge([*self._exchange.at_switch(), *front])
+
+    def run(self, want: Want, step: Step) -> None:
+        """Run one step between its two records; raises HostError when its output is not what it should be."""
+        with self._exchange.or_as_it_was():
+            super().run(want, step)
+
+    def revert(self, want: Want, failed: Release) -> str:
+        """Let the release that served before serve again at its own site; where there is none, nothing serves."""
+        back = self._exchange.put_back()
+        said = super().revert(want, failed)
+        if back:
+            self._exchange.forget()
+        if not back or self.place().serving is None:
+            return said
+        return f"{said.rstrip('.')}. Its site and certificate are those from before."
 
     def halt(self, want: Want, kept: Release | None) -> None:
-        """End every process of every release; then a kept release, or what is wanted, is ready for its steps."""
+        """End every process of every release; then a kept release, or what is wanted, is ready for its steps.
+
+        A kept one has its own site then, if it was to get another one with the release that failed.
+        """
+        if kept is not None:
+            self._exchange.put_back()
         self._converge(made.ended(self.layout, [one.manifest for one in self.place().kept]))
         super().halt(want, kept)
 
@@ -217,6 +250,10 @@ class LanWork(HostWork[Layout, Place, Survey]):
 
     def _try(self, want: Want, manifest: Manifest, place: Place) -> None:
         """Start the release's web process beside what serves, on the port that it will be served from."""
+        with self._exchange.or_as_it_was():
+            self._candidate(want, manifest, place)
+
+    def _candidate(self, want: Want, manifest: Manifest, place: Place) -> None:
         release = manifest.release
         what = f"the candidate {release.id} did not become ready"
         try:
@@ -236,8 +273,9 @@ class LanWork(HostWork[Layout, Place, Survey]):
             self._converge([Resource(UnitKind(), self.layout.unit(manifest.release, "web"), None)])
 
     def _serve(self, want: Want, manifest: Manifest, place: Place) -> None:
-        self.session.host.ask(sh("rm -f {closed}", closed=self.layout.closed))
-        self._converge(made.serving(self.layout, manifest, place, self._site(want)))
+        self.session.host.ask(lines(self._exchange.keep(want), sh("rm -f {closed}", closed=self.layout.closed)))
+        serving = made.serving(self.layout, manifest, place, self._exchange.site(want))
+        self._converge([*self._exchange.at_switch(), *serving])
 
     def _resume(self, want: Want, manifest: Manifest, place: Place) -> None:
         self._serve(want, manifest, place)
@@ -260,6 +298,3 @@ class LanWork(HostWork[Layout, Place, Survey]):
 
     def _forget(self, release_id: str, place: Place) -> Sh:
         return remove.forget(self.layout, release_id, port_of(place))
-
-    def _site(self, want: Want) -> Site:
-        return Site(want.slots["url"], self._setup.secured)

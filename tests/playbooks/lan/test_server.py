@@ -74,6 +74,7 @@ SAID = (
     ("acme", "firewall", "gamma", ""),
     ("acme", "names", "beta", "80\nBeta.lan\n443\nBeta.lan"),
     ("acme", "names", "gamma", ""),
+    ("acme", "unsettled"),
     ("acme", "listen", "20077"),
     ("acme", "port", "1F90"),
     ("acme", "systemd", "systemd 252 (252.39-1~deb12u1)"),
@@ -96,6 +97,7 @@ def test_a_place_is_read() -> None:
     assert place.taken == {20077}
     assert place.firewalls == {"beta": STRICT}
     assert place.names == {"beta": {("beta.lan", 80), ("beta.lan", 443)}, "gamma": set()}
+    assert (place.settled, read(*SAID[:1], ("acme", "systemd", "")).settled) == (False, True)
     assert place.server.listening == {8080}
     assert (place.server.systemd, place.server.clock) == (252, True)
     assert place.server.cluster == ("15", "main", "5432")
