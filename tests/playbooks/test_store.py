@@ -155,11 +155,13 @@ def test_parts_come_back_as_they_were_told(contents: list[bytes], size: int) -> 
         list(pieces(stream.read))
 
 
-@pytest.mark.parametrize("name", ["store", "mysqlstore"])
-def test_a_load_of_an_operation_that_is_over_makes_no_folder_for_it(name: Program, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "more"), [("store", ()), ("mysqlstore", ("access.json",))])
+def test_a_load_of_an_operation_that_is_over_makes_no_folder_for_it(
+    name: Program, more: tuple[str, ...], tmp_path: Path
+) -> None:
     """Its process may begin late, when whoever took the lock next has removed all that was the operation's."""
     gone = tmp_path / "staging" / "1a2b3c4d"
-    command = program(name, sys.executable, "load", str(gone / "incoming")).text
+    command = program(name, sys.executable, "load", str(gone / "incoming"), *more).text
     done = subprocess.run(["sh", "-c", command], input=framed(b"", b""), capture_output=True, check=False)
     assert b"No such file or directory" in done.stdout
     assert not gone.parent.exists()
