@@ -155,8 +155,8 @@ RECIPE = Recipe(
         " a lost database, 7.8.18 → 8.0.12 with its data, old code not ready on the new schema; by hand: 8.0.12 over"
         " SSH on a web host, and behind its Passenger 7.8.18, its upgrade, rollback, backup, a copy of it logged in to;"
         " on PostgreSQL 15 in containers 7.8.18, its upgrade, rollback, backup, a copy of it logged"
-        " in to, and 8.0.12 with a template and a lost database; the same on a LAN server of Debian 12, a reboot, and"
-        " 8.0.12 from a bundle; read: the licence, what 8.0 wants done by hand; not run: the desktop client, a web"
-        " client (none is hosted), 8.2, another Python"
+        " in to, and 8.0.12 with a template and a lost database; the same on a LAN server of Debian 12, under load, one"
+        " that failed, a reboot, and 8.0.12 from a bundle; read: the licence, what 8.0 wants done by hand; not run: the"
+        " desktop client, a web client (none is hosted), 8.2, another Python"
     ),
 )
