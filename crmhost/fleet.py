@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,15 +85,34 @@ class Fleet:
         """Return the contract; raises CrmhostError with every mistake, or when there is none of that name."""
         path = self.contract_file(name)
         if not path.is_file():
-            near = difflib.get_close_matches(name, self.names(), 1)
-            raise CrmhostError(
-                f"{path}: there is no such contract",
-                f"Did you mean {near[0]}?" if near else f"Make it: crmhost init {name}",
-            )
+            raise no_such(name, path, self.names(), secrets=(self.folder / "secrets" / name).is_dir())
         parsed = parse_file(path, self.shown(path))
         if parsed.contract is None:
             raise CrmhostError("\n".join(str(problem) for problem in parsed.errors), "Mend these, then: crmhost check")
         return parsed.contract
+
+
+def no_such(name: str, path: Path, known: Sequence[str], *, secrets: bool) -> CrmhostError:
+    """Return the error for a name that no contract has, with what was probably meant. Pure.
+
+    known: the names that there are. secrets: the fleet has secrets of it, so it was deployed once.
+    """
+    stem = Path(name).stem
+    if name.endswith(".yaml") and stem in known:
+        return CrmhostError(f"{name}: is a file, and contracts are called by their names", f"Write {stem} for it.")
+    if set("*?[") & set(name):
+        return CrmhostError(
+            f"{name}: one contract is asked for here, by its name", "crmhost plan and crmhost deploy take globs."
+        )
+    near = difflib.get_close_matches(name, known, 1)
+    if secrets:
+        remedy = (
+            "Its secrets are there, so it may be deployed still: bring its file back"
+            f" (git log -- contracts/{name}.yaml), and destroy it before the file goes."
+        )
+    else:
+        remedy = f"Did you mean {near[0]}?" if near else f"Make it: crmhost init {name}"
+    return CrmhostError(f"{path}: there is no such contract", remedy)
 
 
 def find_fleet(named: str | None, here: Path, environment: Mapping[str, str]) -> Fleet:

@@ -87,7 +87,8 @@ def total(endings: Sequence[Ending], seconds: float) -> str:
     """Return the sentence below the table; it names everything that is not as it should be."""
     counts = Counter(ending.did for ending in endings)
     parts = [f"{counts[did]} {said}" for did, said in _SAID.items() if counts[did]]
-    text = f"{len(endings)} contracts: {', '.join(parts)} ({seconds:.1f} s)."
+    what = "1 contract" if len(endings) == 1 else f"{len(endings)} contracts"
+    text = f"{what}: {', '.join(parts)} ({seconds:.1f} s)."
     undone = [ending.contract for ending in endings if ending.did in {"stopped", "not begun"}]
     return text + (f" Not done: {', '.join(undone)}." if undone else "")
 

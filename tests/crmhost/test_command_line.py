@@ -69,6 +69,24 @@ def test_an_unknown_contract_names_the_nearest(crmhost: Crmhost, folder: Path) -
     assert said.err == f"crmhost: {folder}/contracts/acmee.yaml: there is no such contract\nDid you mean acme?\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("contracts/acme.yaml", "contracts/acme.yaml: is a file, and contracts are called by their names\nWrite acme"),
+        ("a*", "a*: one contract is asked for here, by its name\ncrmhost plan and crmhost deploy take globs.\n"),
+        ("bolt", "contracts/bolt.yaml: there is no such contract\nIts secrets are there, so it may be deployed still:"),
+    ],
+)
+def test_a_name_that_no_contract_has_is_told_what_it_may_be(
+    crmhost: Crmhost, folder: Path, name: str, said: str
+) -> None:
+    crmhost("init", "acme", *HOST)
+    (folder / "secrets" / "bolt").mkdir(parents=True)
+    told = crmhost("status", name)
+    assert told.code == 1
+    assert said in told.err
+
+
 def test_nothing_is_deployed_before_it_is_signed(crmhost: Crmhost) -> None:
     crmhost("init", "acme", *HOST)
     said = crmhost("deploy", "acme", "--yes")
