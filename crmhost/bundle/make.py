@@ -46,12 +46,17 @@ Phase: TypeAlias = Callable[[str, str], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A bundle that was made. key: the public half of what signed it; program: the SHA-256 of its `install.pyz`."""
+    """A bundle that was made. key: the public half of what signed it; program: the SHA-256 of its `install.pyz`.
+
+    new: the names of the contract's secrets that the fleet lacked. They were made up, though nobody could ask the
+    server whether it was made with others.
+    """
 
     path: Path
     manifest: Manifest
     key: str
     program: str
+    new: tuple[str, ...] = ()
 
 
 def signing_key(fleet: Fleet) -> SigningKey:
@@ -90,6 +95,7 @@ def make(wish: Wish, gather: Gather, recipients: Sequence[str], path: Path, phas
     key = signing_key(wish.fleet)
     fresh = wish.fresh()
     want = wish.want(fresh)
+    new = frozenset(fresh.lacking)
     fresh.store()
     crm = environment(want)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,21 +108,23 @@ def make(wish: Wish, gather: Gather, recipients: Sequence[str], path: Path, phas
             (folder / OWN).mkdir(mode=0o700, exist_ok=True)
             own.write_wheel(folder / OWN)
             own.write_program(folder / PROGRAM)
-            _write_fleet(wish, recipients, folder / FLEET_FOLDER)
+            new |= _write_fleet(wish, recipients, folder / FLEET_FOLDER)
             manifest = _manifest(want, ground, key.public, instant_text(micros()), _pieces(folder))
             _write(path, manifest, key, folder)
-    return Made(path, manifest, key.public, manifest.files[0].sha256)
+    return Made(path, manifest, key.public, manifest.files[0].sha256, tuple(sorted(new)))
 
 
-def _write_fleet(wish: Wish, recipients: Sequence[str], folder: Path) -> None:
+def _write_fleet(wish: Wish, recipients: Sequence[str], folder: Path) -> frozenset[str]:
     """Write a fleet of the one contract: its file as it is, and its secrets, which only the recipients can read.
 
-    The keys that its server has shown go with it, so that it is no other machine on which it is installed.
+    The keys that its server has shown go with it, so that it is no other machine on which it is installed. Returns the
+    names of secrets that the contract's fleet lacked for its certificate.
     """
     from crmhost.lan import setup_of
 
     fresh = wish.fresh()
     setup_of(wish, datetime.now(UTC), fresh)  # a certificate that is due is made now, and so is in the bundle
+    new = frozenset(fresh.lacking)
     fresh.store()
     contract, vault = wish.order.contract, wish.vault()
     kept = Vault(folder / "secrets", tuple(recipients), {})
@@ -138,6 +146,7 @@ def _write_fleet(wish: Wish, recipients: Sequence[str], folder: Path) -> None:
     name = way(wish.fleet, wish.order, wish.access)[-1].pinned
     for known in look_up(wish.fleet.known_hosts, name):
         pin(folder / wish.fleet.known_hosts.name, name, known.algorithm, known.key)
+    return new
 
 
 def _pieces(folder: Path) -> tuple[Piece, ...]:

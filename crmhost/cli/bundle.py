@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -71,11 +72,23 @@ def command(  # noqa: PLR0913 -- one for each option
             "bytes": path.stat().st_size,
             "key": made.key,
             "program": made.program,
+            "new_secrets": list(made.new),
             "seconds": round(time.monotonic() - begun, 3),
         }
-        report.result("bundle", fields, _sentence(path, fields))
+        report.result("bundle", fields, _sentence(path, fields) + warning(name, made.new))
     finally:
         report.close()
+
+
+def warning(contract: str, new: Sequence[str]) -> str:
+    """Return what people must know of secrets that were made up for a bundle; nothing where none was. Pure."""
+    if not new:
+        return ""
+    return (
+        f"\nMade now, since this fleet lacked them: {', '.join(new)}. If {contract} is deployed already, do not install"
+        f" this file: it would write over those that its data and its users have. Bring secrets/{contract} back, and"
+        f" bundle again. If it is new, commit secrets/{contract}."
+    )
 
 
 def _sentence(path: Path, fields: dict[str, object]) -> str:

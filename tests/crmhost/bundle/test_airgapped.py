@@ -90,6 +90,7 @@ def test_a_bundle_is_one_file_that_holds_secrets_for_its_recipients_alone(mirror
     assert made.path.stat().st_mode & 0o777 == 0o600
     assert {path.name for path in tmp_path.iterdir()} == {"fleet", "acme.bundle"}
     assert made.key == public_key(wish.fleet)
+    assert set(made.new) == set(wish.recipe.secrets) | {"tls-authority", "tls-authority-key"}
     for name in ("admin-password", "tls-key", "tls-authority-key"):
         secret = wish.vault().get("acme", name)
         assert secret

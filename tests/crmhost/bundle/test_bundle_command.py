@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crmhost.cli.bundle import warning
 from crmhost.cli.run import run
 from crmhost.vault import make_identity
 
@@ -69,6 +70,13 @@ def test_another_kind_of_target_is_refused(said: Said) -> None:
 
 def test_what_is_no_recipient_is_refused(said: Said) -> None:
     assert "'bob' is no age recipient" in said("bundle", "acme", "--on", "ssh://a@b", "--recipient", "bob")
+
+
+def test_secrets_that_were_made_up_are_named_with_what_that_may_mean() -> None:
+    assert warning("acme", ()) == ""
+    said = warning("acme", ("admin-password", "secret-key"))
+    assert said.startswith("\nMade now, since this fleet lacked them: admin-password, secret-key. If acme is deployed")
+    assert "Bring secrets/acme back, and bundle again." in said
 
 
 def test_a_fleet_that_signed_none_trusts_none(said: Said) -> None:
